@@ -58,6 +58,21 @@ describe("patchword atlas", () => {
       const bare = yield* found(...common, "--out", at("out"), "--nearest", "3", "--no-image-codes", "--replace")
       assert.strictEqual(bare.imageBytes, 0)
       assert.match(yield* said("inspect", at("out", "atlas")), /an atlas of codes/)
+      rmSync(at("out", "atlas", "nearest"), { recursive: true })
+      for (
+        const command of [["inspect", at("out", "atlas")], [
+          ...common,
+          "--out",
+          at("out"),
+          "--nearest",
+          "3",
+          "--no-image-codes"
+        ]]
+      ) {
+        const damaged = yield* Effect.flip(said(...command))
+        assert.strictEqual(damaged[Runtime.errorExitCode], 65)
+        assert.match(String(damaged), /nearest\/\d+\.webp is damaged \(it is missing\); .*--replace/)
+      }
     }).pipe(Effect.provide(NodeServices.layer)))
 
   it.live("asks for a folder where the tokenizer is in no run", () =>

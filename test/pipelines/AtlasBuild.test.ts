@@ -169,6 +169,41 @@ describe("atlas", () => {
         assert.isFalse(yield* fs.exists(`${directory}/atlas/images.bin`))
         yield* atlas(trained, few, directory, { lists, replace: true })
         const found = yield* Atlas.open(directory)
+        const again = (name: string, change: (place: string) => Effect.Effect<void, unknown>) =>
+          Effect.gen(function*() {
+            const place = `${directory}/atlas/${name}`
+            yield* fs.copy(place, `${directory}/kept`)
+            yield* Effect.orDie(change(place))
+            const error = yield* Effect.flip(atlas(trained, few, directory, { lists }))
+            yield* fs.remove(place, { recursive: true, force: true })
+            yield* fs.rename(`${directory}/kept`, place)
+            return error.message
+          })
+        const flip = Effect.fnUntraced(function*(place: string) {
+          const bytes = yield* fs.readFile(place)
+          bytes[bytes.length - 1]! ^= 1
+          yield* fs.writeFile(place, bytes)
+        })
+        for (const name of ["codes.safetensors", "images.bin", "names.bin"]) {
+          assert.include(yield* again(name, flip), `${name} is damaged (it does not have the SHA-256`)
+        }
+        assert.match(yield* again("images.bin", (place) => fs.truncate(place, 40)), /images.bin is damaged.*--replace/)
+        const gone = yield* again("nearest", (place) => fs.remove(place, { recursive: true }))
+        assert.match(gone, /nearest\/\d+\.webp is damaged \(it is missing\); .*--replace/)
+        assert.match(
+          yield* again("codes.safetensors", (place) => fs.truncate(place, 100)),
+          /codes.safetensors is damaged \(.*cut off: it has 100 bytes, and needs \d+ or more\)/
+        )
+        assert.match(
+          yield* again("codes.safetensors", (place) => fs.remove(place)),
+          /codes.safetensors is damaged \(it is missing\)/
+        )
+        yield* atlas(trained, few, directory, { lists })
+        const codes = `${directory}/atlas/images.bin`
+        const whole = yield* fs.readFile(codes)
+        yield* Atlas.image(found, 1)
+        yield* fs.writeFile(codes, whole.map((one, i) => i === 0 ? one ^ 1 : one))
+        assert.match((yield* Effect.flip(Atlas.image(found, 1))).message, /images.bin is damaged \(it does not have/)
         yield* fs.truncate(`${directory}/atlas/images.bin`, 40)
         assert.match((yield* Effect.flip(Atlas.image(found, 3))).message, /images.bin is damaged \(it ends too early\)/)
         const arrays = `${directory}/atlas/codes.safetensors`
@@ -177,7 +212,10 @@ describe("atlas", () => {
         yield* fs.writeFile(arrays, bytes)
         assert.match((yield* Effect.flip(Atlas.open(directory))).message, /codes.safetensors is damaged/)
         yield* fs.writeFileString(`${directory}/atlas/index.json`, "{}")
-        assert.match((yield* Effect.flip(Atlas.open(directory))).message, /index.json is damaged/)
+        assert.match(
+          (yield* Effect.flip(Atlas.open(directory))).message,
+          /index.json is damaged \(it is not the description of an atlas/
+        )
       }).pipe(Effect.scoped))
   })
 })

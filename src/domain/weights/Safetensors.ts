@@ -58,7 +58,7 @@ export type Reason = typeof Reason.Type
 const told = (reason: Reason): Told =>
   Reason.match(reason, {
     Truncated: ({ given, needed }) => ({
-      finding: `the file is cut off: it has ${given} of ${needed} bytes`,
+      finding: `the file is cut off: it has ${given} bytes, and needs ${needed} or more`,
       remedy: "copy the file again"
     }),
     Trailing: ({ given, needed }) => ({

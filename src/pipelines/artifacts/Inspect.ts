@@ -33,7 +33,10 @@ import { Environment, evaluationsOf, Row, Unreadable } from "../../layers/run/Ru
 import { MANIFEST } from "../../layers/teacher/FeatureCacheError.ts"
 import { About, Manifest } from "../../layers/teacher/FeatureCacheFolder.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
+import * as AtlasCheck from "../atlas/AtlasCheck.ts"
+import { AtlasDamaged } from "../atlas/AtlasError.ts"
 import * as AtlasIndex from "../atlas/AtlasIndex.ts"
+import * as AtlasState from "../atlas/AtlasState.ts"
 import * as Decoder from "../trained/Decoder.ts"
 import * as Segmenter from "../trained/Segmenter.ts"
 import * as Tokenizer from "../trained/Tokenizer.ts"
@@ -222,12 +225,12 @@ export class Unknown extends TaggedError<Unknown>()("Unknown", { problem: Schema
 /** A path cannot be inspected. `reason` has the cause, and its exit code. */
 export class InspectError extends TaggedError<InspectError>()("InspectError", {
   path: Schema.String,
-  reason: Schema.Union([Unknown, Unreadable, Artifact.NoStage, Files.FileError])
+  reason: Schema.Union([Unknown, Unreadable, AtlasDamaged, Artifact.NoStage, Files.FileError])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   get finding() {
     const { path, reason } = this
-    return reason._tag === "Unknown" || reason._tag === "NoStage" ? `${path}: ${reason.finding}` : reason.finding
+    return reason._tag === "Unreadable" || reason._tag === "FileError" ? reason.finding : `${path}: ${reason.finding}`
   }
   get remedy() {
     return this.reason.remedy
@@ -422,15 +425,15 @@ const makeInspect = Effect.gen(function*() {
   const atlas = Effect.fnUntraced(function*(given: string) {
     const folder = path.basename(given) === AtlasIndex.INDEX ? path.dirname(given) : given
     if (path.basename(folder) !== AtlasIndex.FOLDER) return undefined
-    const text = yield* Effect.option(files.readText(path.join(folder, AtlasIndex.INDEX)))
-    const found = Option.flatMap(text, Schema.decodeOption(AtlasIndex.IndexText))
-    return Option.isNone(found)
-      ? undefined
-      : AtlasFolder.make({
-        path: folder,
-        index: found.value,
-        uses: ["what the codes of a tokenizer mean (Atlas.open, in code)"]
-      })
+    const text = yield* Files.ifThere(files.readText(path.join(folder, AtlasIndex.INDEX)))
+    if (Option.isNone(text)) return undefined
+    const index = yield* AtlasState.parse(text.value)
+    yield* AtlasCheck.all(files, folder, index)
+    return AtlasFolder.make({
+      path: folder,
+      index,
+      uses: ["what the codes of a tokenizer mean (Atlas.open, in code)"]
+    })
   })
 
   const config = Effect.fnUntraced(function*(given: string) {

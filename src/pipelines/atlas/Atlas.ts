@@ -16,6 +16,7 @@ import type { Grid } from "../../domain/values/Grid.ts"
 import type * as Safetensors from "../../domain/weights/Safetensors.ts"
 import * as Files from "../../layers/files/Files.ts"
 import { readAt } from "../../layers/files/ReadAt.ts"
+import * as AtlasCheck from "./AtlasCheck.ts"
 import { AtlasDamaged, type AtlasError, NoAtlas, within } from "./AtlasError.ts"
 import * as AtlasIndex from "./AtlasIndex.ts"
 import * as AtlasState from "./AtlasState.ts"
@@ -46,15 +47,7 @@ export const open: (
         return yield* new NoAtlas({ scanned: Option.isNone(saved) ? null : saved.value.scanned })
       }
       const index = yield* AtlasState.parse(text.value)
-      const damaged = (problem: string) => new AtlasDamaged({ file: AtlasIndex.ARRAYS, problem })
-      const { sha256, tensors } = yield* Effect.mapError(
-        files.readTensors(files.path.join(folder, AtlasIndex.ARRAYS)),
-        (error) => error._tag === "FileError" ? error : damaged(error.finding)
-      )
-      if (sha256 !== index.arrays) {
-        return yield* damaged(`it does not have the SHA-256 that ${AtlasIndex.INDEX} records`)
-      }
-      const atlas: Atlas = { folder, index, tensors }
+      const atlas: Atlas = { folder, index, tensors: yield* AtlasCheck.arrays(files, folder, index) }
       return atlas
     })
     return yield* within(folder)(read)
@@ -244,6 +237,8 @@ export const image: (
         const problem = bytes.length < length ? "it ends too early" : `image ${image} has a code that does not exist`
         return yield* new AtlasDamaged({ file: AtlasIndex.IMAGES, problem })
       }
+      yield* AtlasCheck.file(files, folder, AtlasIndex.IMAGES, index.imagesDigest)
+      yield* AtlasCheck.file(files, folder, AtlasIndex.NAMES, index.namesDigest)
       const found: CodedImage = {
         image,
         name: yield* nameOf(files, atlas, image),

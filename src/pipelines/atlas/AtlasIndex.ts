@@ -28,6 +28,14 @@ export const PICTURES = ["patches", "nearest", "farthest", "misses"] as const
 /** A folder of pictures. */
 export type PictureKind = typeof PICTURES[number]
 
+/** The lists that a kind of pictures shows, and their form. */
+export const SHOWN: Readonly<Record<PictureKind, CodeScan.ListName>> = {
+  patches: "sample",
+  nearest: "nearest",
+  farthest: "farthest",
+  misses: "misses"
+}
+
 /** Returns the name of a picture, within the folder of the atlas. */
 export const picture = (kind: PictureKind, code: number): string => `${kind}/${code}.webp`
 
@@ -84,6 +92,9 @@ export const AtlasIndex = Schema.Struct({
   map: Schema.NullOr(Schema.String),
   /** The SHA-256 of the arrays. */
   arrays: Schema.String,
+  /** The SHA-256 of the names of images, and of their codes if they are kept. An atlas of an older version has none. */
+  namesDigest: Schema.optionalKey(Schema.String),
+  imagesDigest: Schema.optionalKey(Schema.String),
   computedOn: ComputedOn.History,
   patchword: Schema.String
 })

@@ -26,7 +26,7 @@ export interface Progress {
 export const parse = (text: string): Effect.Effect<AtlasIndex.AtlasIndex, AtlasDamaged> =>
   Effect.mapError(
     Schema.decodeEffect(AtlasIndex.IndexText)(text),
-    ({ message }) => new AtlasDamaged({ file: AtlasIndex.INDEX, problem: message })
+    () => new AtlasDamaged({ file: AtlasIndex.INDEX, problem: "it is not the description of an atlas of this version" })
   )
 
 /** Fails with `OtherAtlas` if an atlas is another one. */

@@ -18,6 +18,7 @@ import type { Tokenizer } from "../trained/Tokenizer.ts"
 import * as Batches from "../training/Batches.ts"
 import { prefetch } from "../training/Prefetch.ts"
 import * as Stage from "../training/Stage.ts"
+import * as AtlasCheck from "./AtlasCheck.ts"
 import { TooManyPatches, within } from "./AtlasError.ts"
 import * as AtlasIndex from "./AtlasIndex.ts"
 import * as AtlasState from "./AtlasState.ts"
@@ -278,6 +279,7 @@ export const atlas = Effect.fn("patchword.atlas")(
       if (Option.isSome(index)) {
         const found = yield* AtlasState.parse(index.value)
         yield* AtlasState.check(found, identity)
+        yield* AtlasCheck.all(files, folder, found)
         yield* reporter.message("atlas: it is finished already")
         return { folder, figures: found.figures, imageBytes }
       }
@@ -340,6 +342,10 @@ export const atlas = Effect.fn("patchword.atlas")(
           window: Patches.windowOf(imageSize, patchSize),
           map: "map" in vectors ? CodeMap.METHOD : null,
           arrays: Files.sha256(arrays),
+          namesDigest: yield* AtlasCheck.digestOf(files, folder, AtlasIndex.NAMES),
+          ...(identity.keepsImages
+            ? { imagesDigest: yield* AtlasCheck.digestOf(files, folder, AtlasIndex.IMAGES) }
+            : {}),
           computedOn,
           patchword: version
         })

@@ -11,14 +11,6 @@ import * as AtlasIndex from "./AtlasIndex.ts"
 import * as CodeScan from "./CodeScan.ts"
 import * as Patches from "./Patches.ts"
 
-/** The lists that a kind of pictures shows, and their form. */
-const SHOWN: Readonly<Record<AtlasIndex.PictureKind, CodeScan.ListName>> = {
-  patches: "sample",
-  nearest: "nearest",
-  farthest: "farthest",
-  misses: "misses"
-}
-
 // Bytes of the patches that are held at once.
 const BUDGET = 2 ** 26
 
@@ -57,7 +49,7 @@ const writeSome = Effect.fnUntraced(function*(folder: string, codes: ReadonlyArr
   const strips = new Map<string, Array<Picture>>()
   for (const code of codes) {
     for (const kind of AtlasIndex.PICTURES) {
-      for (const [rank, { image, patch }] of CodeScan.places(scan, SHOWN[kind], code).entries()) {
+      for (const [rank, { image, patch }] of CodeScan.places(scan, AtlasIndex.SHOWN[kind], code).entries()) {
         const wanted = byImage.get(image) ?? []
         byImage.set(image, wanted)
         wanted.push({ code, kind, rank, patch })
@@ -103,7 +95,7 @@ export const write = Effect.fnUntraced(function*(
   }
   const isDone = (code: number) =>
     AtlasIndex.PICTURES.every((kind) =>
-      scan.heaps[SHOWN[kind]].filled[code] === 0 || there.has(AtlasIndex.picture(kind, code))
+      scan.heaps[AtlasIndex.SHOWN[kind]].filled[code] === 0 || there.has(AtlasIndex.picture(kind, code))
     )
   const all = Array.from(scan.counts.keys())
   const left = all.filter((code) => !isDone(code))
