@@ -217,7 +217,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
             const found = Views.find(view)
             const shown = found && (yield* Views.page(found, { ...named, links, from: 0, inner }))
             if (shown === undefined) return lost(`The view ${view}`)
-            const answer = show(shown.page, shown.modules.map(BrowserModules.nameOf))
+            const answer = show(shown.page, shown.modules.map(BrowserModules.nameOf), shown.isLost ? 404 : 200)
             return shown.runsWasm
               ? HttpServerResponse.setHeader(answer, "content-security-policy", Headers.WASM)
               : answer

@@ -121,6 +121,15 @@ describe("pages of an atlas", () => {
         assert.deepStrictEqual(complaints, [])
       }))
 
+    it.effect("never tell of a code that occurs that it has no share", () =>
+      Effect.gen(function*() {
+        const { links } = yield* Fixture
+        const rare = { ...atlas.index, figures: { ...atlas.index.figures, patches: 1_000_000 } }
+        const { html } = CodeList.render({ ...atlas, index: rare }, links)
+        assert.include(html, "&lt;0.1\u202f%")
+        assert.notMatch(html, />0\.0\u202f%/)
+      }))
+
     it.effect("show a code and an image, whose patches link to each other", () =>
       Effect.gen(function*() {
         const { links } = yield* Fixture
@@ -130,7 +139,12 @@ describe("pages of an atlas", () => {
             headings: [...document.querySelectorAll("h3")].map(({ textContent }) => textContent),
             images: [...document.querySelectorAll<HTMLAnchorElement>(".windows a")].map(({ hash }) => hash),
             cells: document.querySelectorAll(".places rect").length,
-            classes: [...document.querySelectorAll("tbody th")].map(({ textContent }) => textContent)
+            classes: [...document.querySelectorAll("tbody th")].map(({ textContent }) => textContent),
+            border: getComputedStyle(document.querySelector("#sample ~ img")!).borderTopWidth,
+            below: [...document.querySelectorAll(".windows li")].map((one) =>
+              one.querySelector(".window")!.getBoundingClientRect().bottom <=
+                one.querySelector(".muted")!.getBoundingClientRect().top
+            )
           }))
         )
         assert.deepStrictEqual(found.headings, [
@@ -144,6 +158,8 @@ describe("pages of an atlas", () => {
         ])
         assert.deepStrictEqual(found.images.slice(0, 2), ["#image-6", "#image-0"])
         assert.strictEqual(found.cells, 4)
+        assert.strictEqual(found.border, "1px")
+        assert.notInclude(found.below, false)
         assert.deepStrictEqual(found.classes, [HOSTILE])
         const coded = { image: 1, name: HOSTILE, label: "cat", grid: { height: 2, width: 2 }, codes: [5, 6, 5, 7] }
         const image = yield* opened(ImageCodes.render(atlas, coded, links))

@@ -40,6 +40,20 @@ describe("the atlas in the studio", () => {
       for (const inner of [`codes/${CODES}`, "codes/x", "images/99", "codes/1/2", "none"]) {
         assert.strictEqual((yield* ask(address, `/runs/demo/atlas/${inner}`)).status, 404, inner)
       }
+      for (const code of [String(CODES), "-1", "x"]) {
+        assert.include(
+          (yield* ask(address, `/runs/demo/atlas/codes/${code}`)).text,
+          `There is no code ${code}. The codes of this atlas are 0 to ${CODES - 1}.`
+        )
+      }
+      assert.include(
+        (yield* ask(address, "/runs/demo/atlas/images/99")).text,
+        "There is no image 99. The images of this atlas are 0 to 6."
+      )
+      assert.include(
+        (yield* ask(address, "/runs/demo/atlas/codes/3")).text,
+        "patches/3.webp is damaged (it is missing)"
+      )
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
 
   it.effect("says how to make an atlas that is not there", () =>

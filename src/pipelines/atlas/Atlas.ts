@@ -186,6 +186,10 @@ export const used = (atlas: Atlas): ReadonlyArray<number> => {
   return Array.from(all.keys()).filter((one) => all[one]! > 0).toSorted((a, b) => all[b]! - all[a]! || a - b)
 }
 
+/** Returns the pictures that a code must have, by their names in the folder of the atlas. */
+export const picturesOf = (atlas: Atlas, code: number): ReadonlyArray<string> =>
+  AtlasCheck.picturesOf(atlas.tensors, code)
+
 /** An image and the codes of its patches, row-major. */
 export interface CodedImage {
   readonly image: number

@@ -42,7 +42,7 @@ export const render = (row: ListedCode): Html => {
     : html` data-code="${code}" data-count="${count}" data-bits="${search.bits}" data-words="${search.words}"`
   return html`<li${found}>${swatch(colour)}<span class="code">${
     href === undefined ? number : html`<a href="${href}">${number}</a>`
-  } <span class="muted">${Numbers.percent(share)}</span></span><span class="patches" title="${
+  } <span class="muted">${Numbers.part(share)}</span></span><span class="patches" title="${
     Numbers.count(count)
   } patches">${patches}</span></li>`
 }

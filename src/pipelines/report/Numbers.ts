@@ -6,6 +6,9 @@ export const SPACE = "\u202f"
 /** Formats `0.4523` as `45.2 %`. */
 export const percent = (share: number): string => `${(100 * share).toFixed(1)}${SPACE}%`
 
+/** Formats a share as {@link percent} does, but one that is not zero never as zero: `<0.1 %`. */
+export const part = (share: number): string => share > 0 && share < 0.0005 ? `<0.1${SPACE}%` : percent(share)
+
 /** Formats a difference of two shares in points: `+9.2`. */
 export const points = (difference: number): string => {
   const text = (100 * Math.abs(difference)).toFixed(1)

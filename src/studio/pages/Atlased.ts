@@ -1,6 +1,6 @@
 /** The view of the atlas: the list of codes, the map of codes, a page for each code, and one for each image. */
 import { Effect, type FileSystem, type Path } from "effect"
-import type { FileError } from "../../layers/files/Files.ts"
+import * as Files from "../../layers/files/Files.ts"
 import * as Atlas from "../../pipelines/atlas/Atlas.ts"
 import type { AtlasLinks } from "../../pipelines/atlas/views/AtlasLinks.ts"
 import * as CodeList from "../../pipelines/atlas/views/CodeList.ts"
@@ -8,9 +8,10 @@ import * as CodePage from "../../pipelines/atlas/views/CodePage.ts"
 import * as ImageCodes from "../../pipelines/atlas/views/ImageCodes.ts"
 import * as MapPage from "../../pipelines/atlas/views/MapPage.ts"
 import { type Html, html } from "../../pipelines/report/Html.ts"
-import { missing } from "./Missing.ts"
+import { failed, missing } from "./Missing.ts"
 import type { Place, Viewed } from "./View.ts"
 
+type FileError = Files.FileError
 type Io = FileSystem.FileSystem | Path.Path
 
 /** The place of the view in addresses. */
@@ -51,6 +52,21 @@ const pages = ({ id, links }: Place): Html =>
     links.run(id, ID)
   }/map">Map of codes</a></li><li><a href="${links.run(id, ID)}/images/0">Images as codes</a></li></ul></nav>`
 
+/** Tells that pictures of a code are missing. */
+const absent = Effect.fnUntraced(function*(
+  atlas: Atlas.Atlas,
+  code: number
+): Effect.fn.Return<Html | undefined, FileError, Io> {
+  const { fs, path } = yield* Files.make
+  for (const name of Atlas.picturesOf(atlas, code)) {
+    const place = path.join(atlas.folder, name)
+    if (!(yield* Files.onFailure(place)(fs.exists(place)))) {
+      return failed(new Atlas.AtlasDamaged({ file: name, problem: "it is missing" }))
+    }
+  }
+  return undefined
+})
+
 const rendered = Effect.fnUntraced(function*(
   place: Place,
   atlas: Atlas.Atlas
@@ -67,13 +83,20 @@ const rendered = Effect.fnUntraced(function*(
   if (inner === "") return { ...shown(CodeList.render(atlas, links)), modules: [CodeList.MODULE] }
   if (inner === "map") return { ...shown(MapPage.render(atlas, links)), modules: [MapPage.MODULE] }
   if (rest.length !== 1) return undefined
+  const { codes, images } = atlas.index.figures
+  const lost = (told: string): Viewed => ({ ...shown(missing(told)), isLost: true })
   if (kind === "codes") {
     const code = Atlas.code(atlas, at)
-    return code && shown(CodePage.render(atlas, code, links))
+    return code === undefined
+      ? lost(`There is no code ${rest[0]}. The codes of this atlas are 0 to ${codes - 1}.`)
+      : shown(html`${yield* absent(atlas, at)}${CodePage.render(atlas, code, links)}`)
   }
   if (kind !== "images") return undefined
+  if (!atlas.index.keepsImages) return lost("This atlas was made without the codes of its images (--no-image-codes).")
   const image = yield* Atlas.image(atlas, at)
-  return image && shown(ImageCodes.render(atlas, image, links))
+  return image === undefined
+    ? lost(`There is no image ${rest[0]}. The images of this atlas are 0 to ${images - 1}.`)
+    : shown(ImageCodes.render(atlas, image, links))
 })
 
 /** Reads and renders a page of the atlas. `undefined` if there is none at the place. */

@@ -20,6 +20,8 @@ export interface Viewed {
   readonly charts?: ReadonlyArray<Chart>
   /** The browser modules that it needs on a page of a server. */
   readonly modules?: ReadonlyArray<Module>
+  /** True if there is nothing at the place, and the page tells what there is. */
+  readonly isLost?: boolean
   /** True if a module compiles WebAssembly, which the policy of other pages refuses. */
   readonly runsWasm?: boolean
 }

@@ -64,6 +64,7 @@ export interface Shown {
   readonly page: Page
   readonly modules: ReadonlyArray<Module>
   readonly runsWasm: boolean
+  readonly isLost: boolean
 }
 
 /** Renders a view with its heading and its tabs. `undefined` if it has no page at the place. */
@@ -76,10 +77,11 @@ export const page = Effect.fnUntraced(function*(
     Effect.catch((error) => Effect.succeed<Viewed>({ main: Missing.damaged(error) }))
   )
   if (viewed === undefined) return undefined
-  const { charts = [], main, modules = [], runsWasm = false } = viewed
+  const { charts = [], isLost = false, main, modules = [], runsWasm = false } = viewed
   return {
     modules,
     runsWasm,
+    isLost,
     page: {
       title: `${id}: ${view.title}`,
       heading: id,

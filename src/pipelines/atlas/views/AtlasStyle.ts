@@ -19,7 +19,8 @@ h2 .swatch { display: inline-block; vertical-align: -.2em }
 .atlas.whole > li[hidden] { display: none }
 .windows, .mosaic { margin: 0; padding: 0; list-style: none }
 .windows { display: flex; flex-wrap: wrap; gap: .75rem }
-.windows li { font-size: .75rem }
+.windows li { display: grid; justify-items: center; font-size: .75rem }
+.atlas .patches img, #sample ~ img { border: 1px solid var(--line); box-sizing: content-box }
 .window { display: block; width: min(calc(var(--side) * 2px), 160px); aspect-ratio: 1; border-radius: 4px; overflow: hidden;
   background-image: var(--picture); background-repeat: no-repeat; image-rendering: pixelated;
   --zoom: calc(min(var(--side) * 2px, 160px) / var(--side));

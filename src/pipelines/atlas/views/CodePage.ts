@@ -106,7 +106,7 @@ export const render = (atlas: Atlas.Atlas, code: Atlas.Code, links: AtlasLinks):
     count === 0
       ? "No patch of these images has this code."
       : `${Numbers.count(count)} patches have this code, ${
-        Numbers.percent(share)
+        Numbers.part(share)
       } of all. It is number ${rank} of ${codes} by frequency.`
   }</p>
 ${
