@@ -159,7 +159,15 @@ describe("tokenizing an own picture in a browser", () => {
           return [told, all, await page.textContent(status)]
         })
         assert.match(readout!, new RegExp(`^row 2, column 2: code ${codes!.split(" ")[5]}, `))
-        assert.match(refused!, /^no\.txt cannot be tokenized: /)
+        assert.match(refused!, /^no\.txt cannot be tokenized: the page reads whole JPEG, PNG, .* patchword encode/)
+        const told = yield* Effect.promise(async () => {
+          const file = join(folder, "print.jpg")
+          await sharp(files[0]!).toColourspace("cmyk").jpeg().toFile(file)
+          await page.setInputFiles("[data-tokenize=file]", file)
+          await page.waitForFunction((s) => document.querySelector(s)!.textContent!.startsWith("print.jpg: 16"), status)
+          return page.textContent(status)
+        })
+        assert.include(told!, "Careful: this is a CMYK JPEG. patchword encode can give other codes")
       }))
   })
 })

@@ -1,11 +1,12 @@
 /**
- * Decodes image files in a browser, with the pixels that patchword reads in Node.js. This file runs in browsers: it imports nothing but
- * types.
+ * Decodes image files in a browser, with the pixels that patchword reads in Node.js. This file runs in browsers: it imports modules without
+ * dependencies only.
  *
  * Files of 8 bits for each channel in sRGB have the same pixels, with and without transparency. Other colour profiles, 16 bits and JPEG are
  * decoded by the browser, which may round differently.
  */
 import type { Picture } from "../../domain/pixels/Picture.ts"
+import * as PictureFile from "./PictureFile.ts"
 
 /** The way to read colours: as a person sees them, or as the official code does. */
 export type Colour = "managed" | "official"
@@ -78,7 +79,9 @@ export const opaque = (pixels: Rgba, colour: Colour): Picture => {
 
 /** Decodes a file. Rejects if the browser cannot decode it. */
 export const decode = async (file: Blob, colour: Colour): Promise<Picture> => {
-  const bitmap = await createImageBitmap(file, optionsOf(colour))
+  const bitmap = await createImageBitmap(file, optionsOf(colour)).catch(() => {
+    throw new Error(PictureFile.UNREADABLE)
+  })
   const plain = drawn(bitmap)
   const picture = opaque(isOpaque(plain) ? plain : textured(bitmap), colour)
   bitmap.close()

@@ -6,6 +6,7 @@ import * as Crop from "../../domain/pixels/Crop.ts"
 import * as Normalize from "../../domain/pixels/Normalize.ts"
 import type { Picture } from "../../domain/pixels/Picture.ts"
 import * as BrowserPicture from "./BrowserPicture.ts"
+import * as PictureFile from "./PictureFile.ts"
 
 /** The settings that a page has for its script. */
 export interface Settings {
@@ -40,6 +41,8 @@ interface Runtime {
 export interface Tokenized {
   readonly view: Picture
   readonly codes: Int32Array
+  /** The kind of a file whose codes can differ from those of `patchword encode`. */
+  readonly differing: string | undefined
 }
 
 /** Loads the runtime and the tokenizer, and returns the function that tokenizes an image file. Rejects if they cannot be loaded. */
@@ -59,6 +62,7 @@ export const open = async (settings: Settings): Promise<(file: Blob) => Promise<
     const view = Crop.central(await BrowserPicture.decode(file, colour), size, crop)
     const images = new Tensor("float32", Normalize.unit([view]), [1, 3, size, size])
     const { codes } = await session.run({ images })
-    return { view, codes: Int32Array.from(codes!.data) }
+    const differing = PictureFile.differing(new Uint8Array(await file.arrayBuffer()))
+    return { view, codes: Int32Array.from(codes!.data), differing }
   }
 }

@@ -58,7 +58,7 @@ const start = (root: HTMLElement): void => {
     root.dispatchEvent(new CustomEvent("patchword-code", { bubbles: true, detail: { code: codes[patch] } }))
   }
 
-  const show = ({ codes: found, view }: BrowserTokenizer.Tokenized, name: string): void => {
+  const show = ({ codes: found, differing, view }: BrowserTokenizer.Tokenized, name: string): void => {
     codes = found
     chosen = 0
     const image = new ImageData(size, size)
@@ -83,7 +83,9 @@ const start = (root: HTMLElement): void => {
     root.dataset.codes = codes.join(" ")
     result.hidden = false
     paint()
-    status.textContent = `${name}: ${codes.length} patches, ${counts.size} different codes`
+    status.textContent = `${name}: ${codes.length} patches, ${counts.size} different codes${
+      counts.size > LISTED ? `, of which the ${LISTED} most frequent are listed` : ""
+    }${differing === undefined ? "" : `. Careful: this is ${differing}. patchword encode can give other codes`}`
   }
 
   const tokenize = (file: File): void => {

@@ -13,6 +13,7 @@
 import type { TokenizerConfig } from "../../domain/config/TokenizerConfig.ts"
 import { type Html, html, json } from "../report/Html.ts"
 import type { Settings } from "./BrowserTokenizer.ts"
+import * as PictureFile from "./PictureFile.ts"
 import * as TokenizeNames from "./TokenizeNames.ts"
 
 /** A page that can tokenize, or the command that installs what it lacks. */
@@ -70,8 +71,8 @@ export const section = (given: Tokenize): Html => {
   }
   const { base, config } = given
   return frame(html`<div data-tokenize="root">
-<p>Drop a picture, and see the code of each of its patches. The browser tokenizes it. It leaves this page for no other place.</p>
-<label class="tokenize-drop" data-tokenize="drop">Drop a picture here, or choose a file.<input type="file" accept="image/*" data-tokenize="file"></label>
+<p>Drop a picture, and see the code of each of its patches. The browser tokenizes it. It is not sent anywhere.</p>
+<label class="tokenize-drop" data-tokenize="drop">Drop a picture here, or choose a file.<input type="file" accept="${PictureFile.ACCEPT}" data-tokenize="file"></label>
 <p role="status" class="note after" data-tokenize="status">This part needs JavaScript.</p>
 <div class="tokenize-result" data-tokenize="result" hidden>
 <div class="panels"><span class="panel"><canvas data-tokenize="view" role="img" aria-label="The picture as the tokenizer sees it"></canvas><span class="muted">picture</span></span>
