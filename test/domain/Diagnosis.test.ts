@@ -7,6 +7,7 @@ import { TokenizerConfig } from "../../src/domain/config/TokenizerConfig.ts"
 import * as Diagnosis from "../../src/domain/health/Diagnosis.ts"
 import * as HealthFigure from "../../src/domain/health/HealthFigure.ts"
 import * as HealthReport from "../../src/domain/health/HealthReport.ts"
+import * as LogFigures from "../../src/domain/health/LogFigures.ts"
 import type * as Json from "../../src/domain/values/Json.ts"
 
 const { base, tiny } = Presets
@@ -35,11 +36,48 @@ describe("the diagnosis of a tokenizer", () => {
     assert.deepStrictEqual(illnesses(changed({ ...plain, optimizer: { batchSize: 2 } }), few), [
       "collapseWithoutNormalisation"
     ])
-    assert.deepStrictEqual(illnesses(changed(tinyBatch), few), ["collapseOfTinyBatch", "collapseWithoutRevival"])
+    assert.deepStrictEqual(illnesses(changed(tinyBatch), few), ["collapseOfTinyBatch"])
     assert.deepStrictEqual(illnesses(changed({ codebook: { kmeans: false } }), few), ["collapseWithoutKmeans"])
     assert.deepStrictEqual(illnesses(changed({}), { ...few, cosineLost: 0.3 }), ["collapseOfUnstableTraining"])
     assert.deepStrictEqual(illnesses(base.tokenizer, few), ["collapseWithoutRevival"])
     assert.deepStrictEqual(illnesses(tiny.tokenizer, few), ["collapse"])
+  })
+
+  it("makes one finding of several causes", () => {
+    const config = changed({ codebook: { kmeans: false, revival: null }, optimizer: { batchSize: 2 } })
+    const [first, ...more] = Diagnosis.ofTokenizer(config, few)
+    assert.deepStrictEqual(more, [])
+    assert.match(first!.cause, /No code is revived/)
+    assert.include(first!.evidence, "codebook.revival: null")
+    assert.strictEqual(new Set(first!.evidence).size, first!.evidence.length)
+    assert.strictEqual(new Set(first!.change).size, first!.change.length)
+  })
+
+  it("blames the learning rate for what was not learned", () => {
+    const used = { usedShare: 0.9, perplexityShare: 0.6 }
+    const low = changed({ optimizer: { lr: 1e-9, minLr: 0 } })
+    const high = changed({ optimizer: { lr: 10, clipNorm: null } })
+    const changeOf = (config: TokenizerConfig, figures: Diagnosis.Figures) =>
+      Diagnosis.ofTokenizer(config, figures)[0]!.change[0]!
+    assert.deepStrictEqual(illnesses(low, { ...used, cosineBest: -0.02 }), ["learnedNothing"])
+    assert.match(changeOf(low, { ...used, cosineBest: -0.02 }), /larger/)
+    assert.deepStrictEqual(illnesses(high, { ...used, cosineBest: 0.05 }), ["learnedNothing"])
+    assert.match(changeOf(high, { ...used, cosineBest: 0.05 }), /smaller, for example 0.1/)
+    assert.deepStrictEqual(illnesses(high, { ...few, cosineBest: 0.05 }), ["collapseOfUnstableTraining"])
+    assert.match(changeOf(high, { ...few, cosineBest: 0.05 }), /smaller/)
+    assert.deepStrictEqual(illnesses(low, { ...few, cosineBest: 0.05 }), ["collapse", "learnedNothing"])
+    assert.deepStrictEqual(illnesses(high, { ...used, cosineBest: 0.34 }), [])
+  })
+
+  it("judges what the training reached only well after the warmup, and once it no longer rises", () => {
+    const rows = (steps: number, cosine: (step: number) => number) =>
+      Array.from({ length: steps }, (_, step) => ({ step, lr: Math.min(step, 20), cosine: cosine(step) }))
+    const reached = (steps: number, cosine: (step: number) => number) =>
+      LogFigures.ofTokenizer(rows(steps, cosine), 16).cosineBest
+    assert.isUndefined(reached(60, () => 0.05))
+    assert.closeTo(reached(80, () => 0.05)!, 0.05, 1e-12)
+    assert.isUndefined(reached(80, (step) => step / 850))
+    assert.closeTo(reached(200, (step) => step / 400)!, 0.47, 0.02)
   })
 
   it("accuses no setting of a codebook that is in use", () => {

@@ -194,6 +194,21 @@ layer(Layer.merge(machine, NodeServices.layer))("the doctor", (it) => {
       assert.deepStrictEqual(warned.map(({ finding }) => finding.illness), ["collapseWithoutNormalisation"])
     }), 60_000)
 
+  it.effect("finds a network that guesses where the tokenizer is in another folder", () =>
+    Effect.gen(function*() {
+      cpSync(at("whole"), at("alone"), { recursive: true })
+      for (const place of ["stages/tokenizer.safetensors", "stages/tokenizer.json", "checkpoints/tokenizer"]) {
+        rmSync(at("alone", place), { recursive: true, force: true })
+      }
+      const illnesses = Effect.fnUntraced(function*(loss: number) {
+        const row = (step: number) => JSON.stringify({ stage: "pretrain", step, loss_1: loss, accuracy_1: 0.05 })
+        writeFileSync(at("alone", "log.jsonl"), Array.from({ length: 100 }, (_, i) => `${row(i + 1)}\n`).join(""))
+        return (yield* diagnose(at("alone"))).stages.map(({ findings }) => findings.map(({ illness }) => illness))
+      })
+      assert.deepStrictEqual(yield* illnesses(Math.log(16) + 0.03), [["guessing"]])
+      assert.deepStrictEqual(yield* illnesses(0.9 * Math.log(16)), [[]])
+    }))
+
   it.effect("refuses what is no run, an empty one, and a damaged report", () =>
     Effect.gen(function*() {
       assert.strictEqual((yield* Effect.flip(diagnose(at("none"))))._tag, "NoRun")

@@ -28,6 +28,7 @@ export const Illness = Schema.Literals([
   "collapse",
   "positions",
   "unstable",
+  "learnedNothing",
   "collapsedFeatures",
   "lowRank",
   "guessing"
@@ -75,6 +76,12 @@ export const vectorsPerCode = (config: TokenizerConfig): number =>
 /** The figures that show a collapsed codebook. Those over many images come first, since single batches have fewer patches. */
 const COLLAPSE = ["usedShare", "perplexityShare", "batchPerplexityShare"] as const
 
+/** The figure that shows a tokenizer that has learned nothing of its teacher. */
+const LEARNED = ["cosineBest"] as const
+
+/** A learning rate below this one is lower than any usual one. The published ones are 2e-4 and 1.5e-3. */
+const LOW_RATE = 2e-5
+
 const UNSTABLE = ["cosineLost", "gradientGrowth"] as const
 
 /** A possible cause, and whether it applies. */
@@ -98,7 +105,8 @@ const causesOf = (config: TokenizerConfig, figures: Figures): ReadonlyArray<Caus
   const canRevive = isMovingAverage && codebook.revival === null
   const isLearned = isMovingAverage || quantizer?.kind === "gradient"
   const isPlain = quantizer?.kind === "gradient" && quantizer.l2Normalize === false
-  const unstable = outside(figures, UNSTABLE)
+  // A codebook whose network learns nothing at a usual rate or a higher one cannot follow.
+  const unstable = outside(figures, optimizer.lr < LOW_RATE ? UNSTABLE : [...LEARNED, ...UNSTABLE])
   return [
     [isPlain, {
       illness: "collapseWithoutNormalisation",
@@ -137,7 +145,7 @@ const causesOf = (config: TokenizerConfig, figures: Figures): ReadonlyArray<Caus
       cause: "The training is not stable. Vectors move faster than codes can follow.",
       evidence: [...shown, ...told(figures, unstable), `optimizer.lr: ${optimizer.lr}`],
       change: [
-        `make optimizer.lr smaller, for example ${optimizer.lr / 4}, and optimizer.warmup longer`,
+        otherRate(optimizer.lr, 0.0002),
         "optimizer.clipNorm: 3 limits single large gradients"
       ]
     }],
@@ -168,13 +176,30 @@ const causesOf = (config: TokenizerConfig, figures: Figures): ReadonlyArray<Caus
   ]
 }
 
+/** Makes one finding of several causes of the same illness. The first one names it. */
+const merged = (causes: ReadonlyArray<Finding>): Finding => ({
+  ...causes[0]!,
+  cause: causes.map(({ cause }) => cause).join(" "),
+  evidence: [...new Set(causes.flatMap(({ evidence }) => evidence))],
+  change: [...new Set(causes.flatMap(({ change }) => change))]
+})
+
+/** Says which way to change a learning rate with which nothing was learned. */
+const otherRate = (lr: number, usual: number): string =>
+  lr < LOW_RATE
+    ? `make optimizer.lr larger: ${usual} is usual`
+    : `make optimizer.lr smaller, for example ${
+      Number(Math.min(lr / 4, Math.max(usual, lr / 100)).toPrecision(2))
+    }, or ` +
+      "optimizer.warmup longer"
+
 /** Finds what is wrong with a tokenizer. The root cause is first; an empty list means that nothing is. */
 export const ofTokenizer = (config: TokenizerConfig, figures: Figures): ReadonlyArray<Finding> => {
   const found: Array<Finding> = []
   if (outside(figures, COLLAPSE).length > 0) {
     const causes = causesOf(config, figures).filter(([applies]) => applies).map(([, finding]) => finding)
     // The last one is for codebooks of which no other cause is known.
-    found.push(...(causes.length > 1 ? causes.slice(0, -1) : causes))
+    found.push(merged(causes.length > 1 ? causes.slice(0, -1) : causes))
   }
   const unstable = outside(figures, UNSTABLE)
   if (unstable.length > 0 && !found.some(({ illness }) => illness === "collapseOfUnstableTraining")) {
@@ -188,6 +213,19 @@ export const ofTokenizer = (config: TokenizerConfig, figures: Figures): Readonly
         "make optimizer.warmup longer",
         "optimizer.clipNorm: 3 limits single large gradients"
       ]
+    })
+  }
+  const nothing = outside(figures, LEARNED)
+  if (nothing.length > 0 && found.every(({ illness }) => illness !== "collapseOfUnstableTraining")) {
+    const { lr } = config.optimizer
+    found.push({
+      illness: "learnedNothing",
+      title: "the tokenizer has learned nothing of its teacher",
+      cause: lr < LOW_RATE
+        ? "The learning rate is too low."
+        : "The learning rate is too high or too low for this network and batch.",
+      evidence: [...told(figures, nothing), `optimizer.lr: ${lr}`],
+      change: [otherRate(lr, 0.0002), "train for more steps (optimizer.duration)"]
     })
   }
   const positions = outside(figures, ["positionShare"])
@@ -212,7 +250,7 @@ export const ofBackbone = (config: PretrainConfig, figures: Figures): ReadonlyAr
   const { aggregation, mask, optimizer, vit } = config
   const found: Array<Finding> = []
   const rate = [
-    `make optimizer.lr smaller, for example ${optimizer.lr / 4}, or optimizer.warmup longer`,
+    otherRate(optimizer.lr, 0.0015),
     "train for more steps (optimizer.duration)"
   ]
   const guessing = outside(figures, ["lossOverEntropy"])
@@ -221,8 +259,8 @@ export const ofBackbone = (config: PretrainConfig, figures: Figures): ReadonlyAr
       illness: "guessing",
       title: "the network only knows how frequent codes are",
       cause:
-        "It has not learned from the visible patches yet: the learning rate does not fit, the training is too short, or too " +
-        "much is masked.",
+        "It has not learned from the visible patches yet: the learning rate is too low or too high, the training is too " +
+        "short, or too much is masked.",
       evidence: [
         ...told(figures, guessing),
         `optimizer.lr: ${optimizer.lr}`,

@@ -32,6 +32,7 @@ export const Name = Schema.Literals([
   "batchUsage",
   "batchPerplexityShare",
   "cosine",
+  "cosineBest",
   "cosineLost",
   "gradientGrowth",
   "tokenSimilarity",
@@ -147,6 +148,12 @@ export const all: Readonly<Record<Name, HealthFigure>> = {
     title: "cosine to the teacher",
     unit: "number",
     meaning: "The cosine similarity of reconstructed and teacher features, over the last steps."
+  },
+  cosineBest: {
+    title: "best cosine",
+    unit: "number",
+    meaning: "The best cosine similarity to the teacher since the warmup, as a mean of some steps.",
+    band: { least: 0.1 }
   },
   cosineLost: {
     title: "lost cosine",

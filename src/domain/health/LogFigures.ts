@@ -11,6 +11,8 @@
  * ```
  */
 
+import { isHealthy } from "./HealthFigure.ts"
+
 /** A row of the log. */
 export type Row = Readonly<Record<string, unknown>>
 
@@ -51,14 +53,43 @@ const there = <K extends string>(
 ): Readonly<Partial<Record<K, number>>> =>
   Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as Partial<Record<K, number>>
 
-/** The best mean of a window, minus the last one. */
-const lost = (values: ReadonlyArray<number>): number | undefined => {
+/** Computes the means of windows, the last one first. */
+const windows = (values: ReadonlyArray<number>): ReadonlyArray<number> => {
   const size = window(values.length)
-  const blocks = Array.from(
+  return Array.from(
     { length: Math.floor(values.length / size) },
     (_, i) => mean(values.slice(values.length - (i + 1) * size, values.length - i * size))
   )
-  return blocks.length === 0 ? undefined : Math.max(...blocks) - blocks[0]!
+}
+
+const greatest = (values: ReadonlyArray<number>): number => values.reduce((a, b) => Math.max(a, b), -Infinity)
+
+/** The best mean of a window, minus the last one. */
+const lost = (values: ReadonlyArray<number>): number | undefined => {
+  const means = windows(values)
+  return means.length === 0 ? undefined : greatest(means) - means[0]!
+}
+
+/** Returns the rows since the warmup, at whose end the learning rate is the greatest. */
+const warm = (rows: ReadonlyArray<Row>): ReadonlyArray<Row> => {
+  const rates = rows.map(({ lr }) => typeof lr === "number" ? lr : 0)
+  return rows.slice(Math.max(0, rates.indexOf(greatest(rates))))
+}
+
+/** What a training reached tells nothing before so many steps since the warmup. */
+const FEWEST_WARM = 50
+
+/** A cosine that rose by more than this, from the first to the last quarter of the steps, is on its way. */
+const RISING = 0.05
+
+/** The best mean of a window since the warmup; undefined if it is too early for that. */
+const best = (rows: ReadonlyArray<Row>): number | undefined => {
+  const values = valuesOf(warm(rows), "cosine")
+  if (values.length < FEWEST_WARM) return undefined
+  const reached = greatest(windows(values))
+  const quarter = Math.floor(values.length / 4)
+  const rise = mean(values.slice(-quarter)) - mean(values.slice(0, quarter))
+  return isHealthy("cosineBest", reached) === false && rise > RISING ? undefined : reached
 }
 
 /** The median of the last fifth over that of the second one. The first fifth has the warmup. */
@@ -76,17 +107,18 @@ export const ofTokenizer = (rows: ReadonlyArray<Row>, most: number) => {
     batchUsage: last(rows, "usage"),
     batchPerplexityShare: perplexity === undefined ? undefined : perplexity / most,
     cosine: last(rows, "cosine"),
+    cosineBest: best(rows),
     cosineLost: lost(valuesOf(rows, "cosine")),
     gradientGrowth: growth(valuesOf(rows, "gradientNorm"))
   })
 }
 
-/** Computes the figures of a pretraining. `entropy` is that of the codes in nats, if it is known. */
-export const ofBackbone = (rows: ReadonlyArray<Row>, entropy: number | undefined) => {
+/** Computes the figures of a pretraining. `entropy` is that of the codes in nats, or the most that it can be. */
+export const ofBackbone = (rows: ReadonlyArray<Row>, entropy: number) => {
   if (rows.length < FEWEST_OF_PRETRAINING) return {}
   const loss = last(rows, "loss_1")
   return there({
     accuracy: last(rows, "accuracy_1"),
-    lossOverEntropy: loss === undefined || entropy === undefined || entropy <= 0 ? undefined : loss / entropy
+    lossOverEntropy: loss === undefined || entropy <= 0 ? undefined : loss / entropy
   })
 }

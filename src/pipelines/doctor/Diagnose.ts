@@ -34,6 +34,7 @@ const EXPECTED: Readonly<Record<"Tokenizer" | "Backbone", ReadonlyArray<HealthFi
     "batchUsage",
     "batchPerplexityShare",
     "cosine",
+    "cosineBest",
     "cosineLost",
     "gradientGrowth"
   ],
@@ -136,6 +137,9 @@ const ofTokenizer = Effect.fnUntraced(function*<E, R>(
         ? "these need images (--images)"
         : "the quantizer was given in code, and is not there to be asked"
     }
+    if (name === "cosineBest" && rows.length >= LogFigures.FEWEST) {
+      return "the training is at its beginning, and these need more steps since the warmup"
+    }
     return `the log has ${rows.length} rows of the stage, and these need ${LogFigures.FEWEST} with such columns`
   }
   const about = { stage, step, finished, missing: missing(EXPECTED.Tokenizer, found, why) }
@@ -151,16 +155,19 @@ const ofBackbone = Effect.fnUntraced(function*<E, R>(
 ) {
   const { finished, stage, step } = state
   const seen = looks.on === undefined ? {} : yield* looks.backbone(model)
+  // The entropy is never more than that of evenly used codes. So no network is accused that the true one would not accuse.
+  const bound = entropy ?? Math.log(model.codes)
   const found = joined([
     ...measured(seen, looks.on ?? ""),
-    ...measured(LogFigures.ofBackbone(rows, entropy), lastRows(rows))
+    ...measured(
+      LogFigures.ofBackbone(rows, bound),
+      entropy === undefined ? `${lastRows(rows)}, even codes` : lastRows(rows)
+    )
   ], EXPECTED.Backbone)
   const why = (name: HealthFigure.Name): string =>
     ON_IMAGES.has(name)
       ? "these need images (--images)"
-      : rows.length < LogFigures.FEWEST_OF_PRETRAINING
-      ? `the log has ${rows.length} rows of the stage, and these need ${LogFigures.FEWEST_OF_PRETRAINING}`
-      : "the run does not hold the tokenizer, so the entropy of codes is not known"
+      : `the log has ${rows.length} rows of the stage, and these need ${LogFigures.FEWEST_OF_PRETRAINING} with such columns`
   const about = { stage, step, finished, missing: missing(EXPECTED.Backbone, found, why) }
   return HealthReport.ofBackbone(about, model.config, found)
 })

@@ -147,7 +147,7 @@ export const each = Effect.fnUntraced(
 const parseRow = Schema.decodeEffect(Json.text(Row))
 
 /** The columns of the log that figures are of. */
-const COLUMNS = ["step", "usage", "perplexity", "cosine", "gradientNorm", "loss_1", "accuracy_1"] as const
+const COLUMNS = ["step", "lr", "usage", "perplexity", "cosine", "gradientNorm", "loss_1", "accuracy_1"] as const
 
 /**
  * Reads the columns of the log that figures are of, by stage. The last line may be incomplete, since the run may be at work. Fails
