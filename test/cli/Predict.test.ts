@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll } from "vitest"
@@ -77,6 +77,20 @@ describe("predict", () => {
           ].join(",")
         )
       )
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.live("escapes what could change a terminal, for people alone", () =>
+    Effect.gen(function*() {
+      const name = "a\u001b[31m\t\nb.png"
+      mkdirSync(at("odd"))
+      copyFileSync(at("photos", "disc, 0.png"), at("odd", name))
+      const given = [at("classifier"), "--images", at("odd"), "--threads", "1"]
+      const table = yield* said("predict", ...given, "--top", "1")
+      assert.isTrue(table.startsWith(String.raw`a\u001b[31m\t\nb.png  `) && !table.includes("\n"))
+      const line = JSON.parse(yield* said("predict", ...given, "--json")) as Line
+      assert.strictEqual(line.image, name)
+      yield* found("predict", ...given, "--out", at("odd.csv"))
+      assert.include(readFileSync(at("odd.csv"), "utf8"), name)
     }).pipe(Effect.provide(NodeServices.layer)))
 
   it.live("writes over no file unless it is told to", () =>

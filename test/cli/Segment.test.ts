@@ -128,8 +128,15 @@ describe("patchword segment", () => {
         assert.approximately(shares.reduce((sum, { share }) => sum + share, 0), 1, 1e-9)
       }
       const out = at("labels-of-val")
-      assert.deepInclude(yield* found("predict", stage, ...images, "--out", out), { folder: out, images: 4 })
-      const named = JSON.parse(readFileSync(join(out, "classes.json"), "utf8")) as ReadonlyArray<Named>
+      const written = yield* found("predict", stage, ...images, "--out", out)
+      const maps = ["0.png", "1.png", "2.png", "3.png"].map((name) => ({ image: name, map: name }))
+      assert.deepInclude(written, { folder: out, images: 4, maps })
+      const described = JSON.parse(readFileSync(join(out, "classes.json"), "utf8")) as {
+        readonly classes: ReadonlyArray<Named>
+        readonly images: ReadonlyArray<object>
+      }
+      assert.deepStrictEqual(described.images, maps)
+      const named = described.classes
       assert.deepStrictEqual(named.map((one) => [one.label, one.class]), [[0, "background"], [1, "<light>"]])
       for (const { image, shares } of lines) {
         const file = join(out, image)

@@ -18,6 +18,7 @@ import * as OutputFile from "../flags/OutputFile.ts"
 import * as Services from "../flags/Services.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as LabelMaps from "../terminal/LabelMaps.ts"
+import * as Layout from "../terminal/Layout.ts"
 import * as Print from "../terminal/Print.ts"
 
 type Lines = (set: ImageSet, classes: ReadonlyArray<string>) => (image: Predict.Predicted) => string
@@ -30,13 +31,14 @@ const LONGEST = 48
 const longest = (texts: Iterable<string>): number => Array.from(texts).reduce((a, { length }) => Math.max(a, length), 0)
 
 const asTable: Lines = (set, classes) => {
-  const width = Math.min(LONGEST, longest(Array.from(set.labels.keys(), set.describe)))
-  const column = Math.min(LONGEST, longest(classes))
+  const nameOf = (index: number) => Layout.plain(set.describe(index))
+  const width = Math.min(LONGEST, longest(Array.from(set.labels.keys(), nameOf)))
+  const column = Math.min(LONGEST, longest(classes.map(Layout.plain)))
   return ({ index, predictions }) => {
-    const name = set.describe(index)
+    const name = nameOf(index)
     const shown = name.length > width ? `…${name.slice(1 - width)}` : name.padEnd(width)
     const cells = predictions.map((one) =>
-      `${one.class.padEnd(column)} ${(100 * one.probability).toFixed(1).padStart(5)} %`
+      `${Layout.plain(one.class).padEnd(column)} ${(100 * one.probability).toFixed(1).padStart(5)} %`
     )
     return `${shown}  ${cells.join("  ")}`
   }
@@ -88,7 +90,7 @@ const classes = Effect.fnUntraced(function*(given: Given, classifier: Artifact.A
 const pixels = Effect.fnUntraced(function*(given: Given, segmenter: Artifact.SegmenterArtifact) {
   const { json, out, replace, top } = given
   const folder = Option.getOrUndefined(out)
-  if (folder !== undefined) yield* OutputFile.checkFolder({ folder, replace })
+  if (folder !== undefined) yield* LabelMaps.checkFree(folder, replace)
   yield* Effect.gen(function*() {
     const set = yield* (yield* Images).load(given.split)
     yield* ImagesFlags.checkDivision(segmenter.provenance, [set])
@@ -96,10 +98,11 @@ const pixels = Effect.fnUntraced(function*(given: Given, segmenter: Artifact.Seg
       const line = LabelMaps.line(json, set, top)
       return yield* predictPixels(segmenter, set, (image) => Console.log(line(image)))
     }
-    const names = LabelMaps.namesOf(set)
-    yield* predictPixels(segmenter, set, (image) => LabelMaps.write(folder, names[image.index]!, image))
-    yield* LabelMaps.describe(folder, segmenter.classes)
-    yield* Print.result(json, { folder, images: set.length, classes: `${folder}/${LabelMaps.CLASSES}` }, [set])
+    const maps = LabelMaps.of(set)
+    const described = { classes: segmenter.classes, images: maps }
+    yield* LabelMaps.write(folder, described, (put) => predictPixels(segmenter, set, put))
+    const classes = `${folder}/${LabelMaps.CLASSES}`
+    yield* Print.result(json, { folder, images: set.length, classes, maps: json ? maps : undefined }, [set])
   }).pipe(
     Effect.provide(Services.imagesAndEngine(
       given,

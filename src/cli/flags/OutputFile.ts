@@ -37,14 +37,3 @@ export const check = Effect.fnUntraced(function*(
   const files = yield* Files.make
   yield* Effect.forEach([file, ...beside(file)], replace ? files.checkPlace : files.checkFree, { discard: true })
 })
-
-/**
- * Fails with `FileError` if there is a folder that is not empty, unless its files may be replaced, or if a file is in its place.
- */
-export const checkFolder = Effect.fnUntraced(function*(output: { readonly folder: string; readonly replace: boolean }) {
-  const { folder, replace } = output
-  const { fs } = yield* Files.make
-  const there = yield* Files.ifThere(Files.onFailure(folder)(fs.readDirectory(folder)))
-  if (Option.isNone(there) || there.value.length === 0 || replace) return
-  return yield* new Files.FileError({ path: folder, kind: "filled", cause: undefined })
-})

@@ -2,6 +2,7 @@
 import { Cause, Console, Effect, Exit, Predicate, Runtime, Schema } from "effect"
 import { CliError, CliOutput } from "effect/cli"
 import { TaggedError, type Told } from "../../domain/values/TaggedError.ts"
+import * as Layout from "./Layout.ts"
 
 /** A failure of a command. */
 export class Failure extends TaggedError<Failure>()("Failure", {
@@ -82,7 +83,10 @@ export const show = (machine: boolean) => (failure: Failure): Effect.Effect<void
       ? object(failure)
       // By itself, the library goes by standard output.
       : CliOutput.defaultFormatter({ colors: process.stderr.isTTY && !process.env["NO_COLOR"] }).formatError(
-        new CliError.UserError({ cause: failure, userMessage: failure.message })
+        new CliError.UserError({
+          cause: failure,
+          userMessage: failure.message.split("\n").map(Layout.plain).join("\n")
+        })
       )
   )
 

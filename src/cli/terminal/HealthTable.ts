@@ -1,13 +1,9 @@
 /** The health of a run on the terminal: for each stage its findings, its figures, and what could not be measured. */
 import * as HealthFigure from "../../domain/health/HealthFigure.ts"
 import type { HealthReport, StageHealth } from "../../domain/health/HealthReport.ts"
+import { columns } from "./Layout.ts"
 
 const verdicts = { true: "healthy", false: "ILL", undefined: "" } as const
-
-const columns = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
-  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join("  ").trimEnd())
-}
 
 const findings = ({ findings: all }: StageHealth): ReadonlyArray<string> =>
   all.flatMap(({ cause, change, evidence, title }, i) => [

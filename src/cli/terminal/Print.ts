@@ -7,6 +7,7 @@ import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import { toldLeftOut } from "../../layers/images/reading/LeftOut.ts"
 import * as Progress from "../../layers/run/Progress.ts"
 import { type Row, Runs } from "../../layers/run/Runs.ts"
+import * as Layout from "./Layout.ts"
 
 const value = (shown: unknown): string =>
   typeof shown === "number"
@@ -42,7 +43,7 @@ export const result = (json: boolean, fields: object, sets: ReadonlyArray<ImageS
     json
       ? JSON.stringify(sets.length === 0 ? fields : { ...fields, ...missing(sets) })
       : Object.entries(fields).filter(([, shown]) => shown !== undefined)
-        .map(([name, shown]) => `${name.padEnd(17)} ${value(shown)}`).join("\n")
+        .map(([name, shown]) => Layout.plain(`${name.padEnd(17)} ${value(shown)}`)).join("\n")
   )
 
 /** Files that are left out of a split and broken images, as lines of text; no lines where there are none. */
@@ -55,7 +56,7 @@ export const remarks = (set: ImageSet): ReadonlyArray<string> => {
       ...skipped.slice(0, NAMED).map((finding) => `  ${finding}`),
       ...(skipped.length > NAMED ? [`  and ${skipped.length - NAMED} more`] : [])
     ])
-  ]
+  ].map(Layout.plain)
 }
 
 const short = (number: number): string => String(Number(number.toPrecision(4)))
@@ -71,8 +72,9 @@ export const figure = ({ classes, images, interval: [low, high], largestClass, t
 
 /** Lays out rows of cells, the first column to the left and the others to the right. */
 export const columns = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
-  return rows.map((row) =>
+  const shown = rows.map((row) => row.map(Layout.plain))
+  const widths = shown[0]!.map((_, column) => Math.max(...shown.map((row) => row[column]!.length)))
+  return shown.map((row) =>
     row.map((cell, column) => column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)).join("  ")
   ).join("\n")
 }

@@ -65,17 +65,15 @@ const interval = ({ interval: found, share }: Figure): string => {
 const measures = (measured: Readonly<Record<string, number>> | undefined): string =>
   Object.entries(measured ?? {}).map(([name, one]) => `${name} ${number(one)}`).join(", ")
 
-const note = (
-  { at, id, text }: Note,
-  index: number
-): Row => [index === 0 ? "notes" : "", `${minute(at)}  ${text}  (${id})`]
+const note = ({ at, id, text }: Note, index: number): ReadonlyArray<Row> =>
+  `${minute(at)}  ${text}  (${id})`.split("\n").map((line, i) => [index + i === 0 ? "notes" : "", line])
 
 /** The tags and notes of a run. */
 export const noted = (run: string, tags: ReadonlyArray<string>, notes: ReadonlyArray<Note>): string =>
   rows([
     ["run", run],
     ["tags", tags.length === 0 ? "none" : tags.join(", ")],
-    ...notes.map(note)
+    ...notes.flatMap(note)
   ]).join("\n")
 
 /** A run with its stages, figures, tags and notes. */
@@ -96,7 +94,7 @@ export const show = (run: Run): string => {
       ["trained", run.seconds === 0 ? "" : time(run.seconds)],
       ["computed on", computedOn.map(ComputedOn.show).join(", then ")],
       ["tags", tags.join(", ")],
-      ...notes.map(note),
+      ...notes.flatMap(note),
       ...problems.map((problem, i) => [i === 0 ? "problems" : "", problem] as const)
     ]),
     ...(stages.length === 0 ? [] : [
