@@ -12,6 +12,7 @@ import type * as Fidelity from "../../src/domain/fidelity/Fidelity.ts"
 import * as CompletionSample from "../../src/layers/run/CompletionSample.ts"
 import * as FidelityResults from "../../src/layers/run/FidelityResults.ts"
 import * as Results from "../../src/layers/run/Results.ts"
+import * as Registry from "../../src/pipelines/runs/Registry.ts"
 import { micro } from "../pipelines/kit.ts"
 import { draw, found, said } from "./kit.ts"
 
@@ -71,7 +72,24 @@ describe("patchword decoder and patchword complete", () => {
         readonly [Runtime.errorExitCode]: number
       }
       assert.isAtLeast(taken[Runtime.errorExitCode], 64)
-      const again = yield* said(...complete, "--replace", "--visible", "decode", "--out", at("completed"))
+      const none = yield* Effect.flip(said(...complete, "--examples", "0", "--out", at("none")))
+      assert.include(String(none), "1 or more")
+      const decode = ["--replace", "--visible", "decode", "--examples", "2"]
+      const again = yield* said(...complete, ...decode, "--out", at("completed"))
+      assert.deepStrictEqual(readdirSync(at("completed")).filter((name) => name.endsWith("-masked.png")).toSorted(), [
+        "00-masked.png",
+        "06-masked.png"
+      ])
+      assert.strictEqual(JSON.parse(readFileSync(at("completed", "figures.json"), "utf8")).visible, "decode")
+      assert.include(again, "drawn, too, by each row in its own way")
+      writeFileSync(at("completed", "note.txt"), "mine")
+      const foreign = yield* Effect.flip(said(...complete, ...decode, "--out", at("completed")))
+      assert.include(String(foreign), "got a folder with other files")
+      assert.isTrue(existsSync(at("completed", "note.txt")))
+      const figuresOf = (yield* Registry.read(run)).figures.map(({ name }) => name)
+      assert.strictEqual(new Set(figuresOf).size, figuresOf.length)
+      assert.include(figuresOf, "complete/pretrain/val/completed/ssim")
+      assert.include(figuresOf, "complete-decode/pretrain/val/completed/ssim")
       assert.include(again, "predicted codes, drawn by the decoder")
       assert.include(again, "right codes")
 
@@ -82,7 +100,7 @@ describe("patchword decoder and patchword complete", () => {
         "decoder test",
         "decoder val"
       ])
-      assert.deepStrictEqual(samples.map(({ shown, split }) => [split, shown.length]), [["val", 8]])
+      assert.deepStrictEqual(samples.map(({ shown, split }) => [split, shown.length]), [["val", 2]])
       assert.deepStrictEqual(yield* Results.read(run), [])
       const described = yield* said("inspect", run)
       assert.include(described, "decoder")

@@ -5,6 +5,7 @@ import { DecoderConfig } from "../../src/domain/config/DecoderConfig.ts"
 import * as Presets from "../../src/domain/config/presets/Presets.ts"
 import { CodebookConfig, TokenizerConfig } from "../../src/domain/config/TokenizerConfig.ts"
 import { VitConfig } from "../../src/domain/config/VitConfig.ts"
+import * as Fidelity from "../../src/domain/fidelity/Fidelity.ts"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import * as Laws from "../../src/laws/index.ts"
 import * as Images from "../../src/layers/images/Images.ts"
@@ -115,15 +116,28 @@ describe("a pixel decoder", () => {
             assert.isAbove(changed.length, 4 * 192)
           }
           const redrawn: Array<Completed> = []
-          yield* complete({ backbone, decoder, tokenizer }, val, { visible: "decode" }, (some) =>
+          const drawn = yield* complete({ backbone, decoder, tokenizer }, val, { visible: "decode" }, (some) =>
             Effect.sync(() =>
               void redrawn.push(...some)
             ))
+          assert.deepStrictEqual([figures.visible, drawn.visible], ["keep", "decode"])
+          const plain = Fidelity.tally()
+          for (const { mask, truth } of redrawn) {
+            const colour = PatchPlaces.meanColour(truth, places, (patch) =>
+              mask[patch] === 0)
+            plain.add(Fidelity.compare(
+              truth,
+              PatchPlaces.plain(colour, truth.length),
+              { channels: 3, height: 32, width: 32 },
+              PatchPlaces.masked(places, mask)
+            ))
+          }
+          assert.deepStrictEqual(drawn.methods.meanColour, plain.figures())
+          assert.deepStrictEqual(drawn.methods.meanColour.psnr, figures.methods.meanColour.psnr)
+          assert.isBelow(drawn.methods.meanColour.ssim.mean, figures.methods.meanColour.ssim.mean)
           const { completed, mask, truth } = redrawn[0]!
           assert.deepStrictEqual(mask, found[0]!.mask)
-          const same = truth.filter((value, at) =>
-            value === completed[at]
-          ).length
+          const same = truth.filter((value, at) => value === completed[at]).length
           assert.isBelow(same, 0.1 * truth.length)
         }),
       60_000
@@ -236,7 +250,7 @@ describe("the section of completed images", () => {
     it.effect("escapes names, and shows four pictures of each image", () =>
       Effect.sync(() => {
         const one = { psnr: { mean: 12.5, interval: [12, 13] }, ssim: { mean: 0.75 } } as const
-        const { html } = CompletionView.render({
+        const sample = {
           split: "<val>",
           images: 1200,
           masked: 14,
@@ -245,12 +259,19 @@ describe("the section of completed images", () => {
           methods: { completed: one, meanColour: one },
           side: 48,
           shown: [{ name: "<b>\"x\"", original: "AAAA", decoded: "BBBB", masked: "CCCC", completed: "DDDD" }]
-        })
+        } as const
+        const { html } = CompletionView.render(sample)
         assert.strictEqual(html.match(/<img /g)?.length, 4)
         assert.notInclude(html, "<b>")
         assert.include(html, "&lt;val&gt;")
         assert.include(html, "12.50")
         assert.include(html, "mean colour of the visible patches")
+        assert.notInclude(html, "Visible patches")
+        const [kept, drawn] = (["keep", "decode"] as const).map((visible) =>
+          CompletionView.render({ ...sample, visible }).html
+        )
+        assert.include(kept, "Visible patches stay as they are")
+        assert.include(drawn, "Visible patches are drawn, too, by each row in its own way")
       }))
   })
 })

@@ -44,6 +44,8 @@ export const Sample = Schema.Struct({
   masked: Quantity.Whole,
   patches: Quantity.Count,
   codeAccuracy: Quantity.Share,
+  /** The pixels of visible patches: those of the image, or drawn by each method. Samples of former versions do not say it. */
+  visible: Schema.optionalKey(Schema.Literals(["keep", "decode"])),
   methods: Schema.Record(Schema.String, Fidelity.Fidelity),
   /** Side of the pictures, in pixels. */
   side: Quantity.Size,

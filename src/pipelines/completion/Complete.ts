@@ -18,6 +18,9 @@ import * as Drawing from "./Drawing.ts"
 import * as PatchPlaces from "./PatchPlaces.ts"
 import { BATCH, checkSize } from "./Reconstruct.ts"
 
+/** The pixels of visible patches in a completed image. */
+export type Visible = "keep" | "decode"
+
 /** The networks of a completion. All know the codes of the same tokenizer. */
 export interface Networks {
   readonly backbone: Backbone
@@ -41,6 +44,8 @@ export interface Completed {
 /** The fidelity of completed images: PSNR on their masked patches, SSIM on the whole. */
 export interface CompletionFigures {
   readonly split: string
+  /** The pixels of visible patches: those of the image, or drawn by each way to fill masked patches. */
+  readonly visible: Visible
   readonly images: number
   /** Number of masked patches of each image, and of all its patches. */
   readonly masked: number
@@ -50,15 +55,15 @@ export interface CompletionFigures {
   /**
    * The ways to fill masked patches. `completed`: the decoder draws predicted codes. `trueCodes`: it draws the true codes, which
    * the network does not see. `meanPatch`: the mean patch of each predicted code. `meanColour`: the mean colour of the visible
-   * patches.
+   * patches. With `decode`, each way draws the visible patches, too: the first three from true codes, the last one in that colour.
    */
   readonly methods: Readonly<Record<"completed" | "trueCodes" | "meanPatch" | "meanColour", Fidelity.Fidelity>>
 }
 
 /** The options of a completion. */
 export interface CompleteOptions {
-  /** The pixels of visible patches: those of the image (`keep`), or drawn from its codes (`decode`). Default `keep`. */
-  readonly visible?: "keep" | "decode"
+  /** The pixels of visible patches: those of the image (`keep`), or drawn as masked ones are (`decode`). Default `keep`. */
+  readonly visible?: Visible
 }
 
 /** Refuses networks that do not fit each other. */
@@ -128,7 +133,7 @@ export const complete = Effect.fn("patchword.complete")(function*<E, R>(
           completed: over(picture),
           trueCodes: over(decoded[row]!),
           meanPatch: over(meanPatches(guessed.subarray(...cut))),
-          meanColour: PatchPlaces.filled(truth, PatchPlaces.plain(colour, length), places, hidden)
+          meanColour: over(PatchPlaces.plain(colour, length))
         }
         const compared = PatchPlaces.masked(places, hidden)
         for (const key of ["completed", "trueCodes", "meanPatch", "meanColour"] as const) {
@@ -145,6 +150,7 @@ export const complete = Effect.fn("patchword.complete")(function*<E, R>(
   const { completed, meanColour, meanPatch, trueCodes } = tallies
   const figures: CompletionFigures = {
     split: set.name,
+    visible,
     images: set.length,
     masked: count,
     patches,

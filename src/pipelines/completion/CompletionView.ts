@@ -25,6 +25,12 @@ export const TITLES: Readonly<Record<string, string>> = {
   meanColour: "mean colour of the visible patches"
 }
 
+/** The pixels of visible patches, in words. */
+export const VISIBLE = {
+  keep: "stay as they are",
+  decode: "are drawn, too, by each row in its own way"
+} as const
+
 /** Width of a picture on the page, in CSS pixels: four fit beside each other on a phone. */
 const WIDTH = 70
 
@@ -59,7 +65,7 @@ const row = (method: string, { psnr, ssim }: Fidelity.Fidelity): Html =>
 
 /** Renders the section without its heading. */
 export const render = (sample: Sample): Html => {
-  const { codeAccuracy, images, masked, methods, patches, shown, side, split } = sample
+  const { codeAccuracy, images, masked, methods, patches, shown, side, split, visible } = sample
   return html`<p>The pretrained network sees an image without ${masked} of its ${patches} patches, and predicts their codes. A decoder draws patches from codes. It was trained on the codes of whole images. Of the predicted codes ${
     Numbers.percent(codeAccuracy)
   } are right. A wrong code often looks like the right one.</p>
@@ -68,6 +74,8 @@ export const render = (sample: Sample): Html => {
 <tbody>${Object.entries(methods).map(([method, fidelity]) => row(method, fidelity))}</tbody></table></div>
 <p class="note after">${
     Numbers.count(images)
-  } images of ${split}. PSNR: on masked patches alone. SSIM: on the whole image. Larger is better.</p>
+  } images of ${split}. PSNR: on masked patches alone. SSIM: on the whole image. Larger is better.${
+    visible === undefined ? "" : ` Visible patches ${VISIBLE[visible]}.`
+  }</p>
 <div class="cards">${shown.map((one) => card(one, side))}</div>`
 }

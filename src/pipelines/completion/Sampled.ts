@@ -56,7 +56,7 @@ export const result = Effect.fnUntraced(function*(
   network: string,
   settings: Readonly<Record<string, Json.Json>>
 ) {
-  const { masked, patches, ...figures } = sampled.figures
+  const { masked, patches, visible, ...figures } = sampled.figures
   const { backbone, decoder } = networks
   return yield* FidelityResults.make({
     verb: "complete",
@@ -68,7 +68,7 @@ export const result = Effect.fnUntraced(function*(
       tokenizer: decoder.tokenizer,
       images: set.digest
     },
-    settings: { visible: "keep", masked, patches, ...settings }
+    settings: { visible, masked, patches, ...settings }
   })
 })
 

@@ -105,19 +105,28 @@ const decode = Schema.decodeEffect(text)
 const plain = (name: string): string =>
   (name.split(/[/\\]/).at(-1) ?? "").replace(/\.\w+$/, "").replaceAll(/[^A-Za-z0-9_-]+/g, "-").slice(0, 40)
 
+/** The files that tell a folder of pictures from others. */
+interface Marks {
+  /** The file that describes the folder. */
+  readonly file: string
+  /** Tests whether a file of that name belongs to such a folder. Default: all do. */
+  readonly isOwn?: (name: string) => boolean
+}
+
 /**
- * Fails with `ConfigError` if a folder may not become a look: it has files and is none, or is one and may not be replaced. Fails with
- * `FileError` if it cannot be read.
+ * Fails with `ConfigError` if a folder may not become one of pictures, by default a look: it has files and is none, or is one and may
+ * not be replaced. Fails with `FileError` if it cannot be read.
  */
-export const checkFree = Effect.fnUntraced(function*(folder: string, replace: boolean) {
-  const { fs, path } = yield* Files.make
+export const checkFree = Effect.fnUntraced(function*(folder: string, replace: boolean, marks: Marks = { file: FILE }) {
+  const { fs } = yield* Files.make
+  const { file, isOwn = () => true } = marks
   const names = yield* Files.ifThere(Files.onFailure(folder)(fs.readDirectory(folder)))
   const found = Option.getOrElse(names, (): ReadonlyArray<string> => [])
   if (found.length === 0) return
-  if (!(yield* Files.onFailure(folder)(fs.exists(path.join(folder, FILE))))) {
+  if (!found.includes(file) || !found.every(isOwn)) {
     return yield* Config.refusal(
       `--out ${folder}`,
-      `expected a new folder or one with ${FILE}, got a folder with other files`,
+      `expected a new folder or one with ${file}, got a folder with other files`,
       "name another folder"
     )
   }

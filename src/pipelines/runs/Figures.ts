@@ -28,7 +28,9 @@ export const ofResult = (result: Result): Figure => {
 /** Returns the figures of a result about drawn pictures: PSNR and SSIM of each way to draw, and the accuracy of predicted codes. */
 export const ofFidelity = (result: Fidelity): ReadonlyArray<Figure> => {
   const { codeAccuracy, digests, images, methods, network, settings, split, verb } = result
-  const name = `${verb}/${network}/${split}`
+  // Pictures whose visible patches are drawn, too, are not comparable with those that keep them.
+  const mode = Json.isObject(settings) && settings["visible"] === "decode" ? "-decode" : ""
+  const name = `${verb}${mode}/${network}/${split}`
   const measured = {
     settings: Files.sha256(Json.canonical(settings)).slice(0, 8),
     images,

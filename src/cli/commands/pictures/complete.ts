@@ -10,6 +10,7 @@ import * as Results from "../../../layers/run/Results.ts"
 import * as Artifact from "../../../pipelines/artifacts/Artifact.ts"
 import * as CompletionView from "../../../pipelines/completion/CompletionView.ts"
 import * as Sampled from "../../../pipelines/completion/Sampled.ts"
+import * as LookFolder from "../../../pipelines/look/LookFolder.ts"
 import * as Decoder from "../../../pipelines/trained/Decoder.ts"
 import * as DecoderFlags from "../../flags/DecoderFlags.ts"
 import * as Described from "../../flags/Described.ts"
@@ -17,7 +18,6 @@ import * as EngineFlags from "../../flags/EngineFlags.ts"
 import * as Flags from "../../flags/Flags.ts"
 import * as ImagesFlags from "../../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../../flags/NetworkFlags.ts"
-import * as OutputFile from "../../flags/OutputFile.ts"
 import * as Services from "../../flags/Services.ts"
 import * as Failure from "../../terminal/Failure.ts"
 import * as FidelityTable from "../../terminal/FidelityTable.ts"
@@ -29,6 +29,9 @@ const FIGURES = "figures.json"
 const KEPT = 8
 
 const KINDS = ["original", "decoded", "masked", "completed"] as const
+
+/** The names of the files of such a folder. Others are not ours to remove. */
+const OWN = /^(figures\.json|\d+-(original|decoded|masked|completed)\.png)$/
 
 /** The command. */
 export const complete = Command.make("complete", {
@@ -43,18 +46,22 @@ export const complete = Command.make("complete", {
   ...EngineFlags.flags,
   split: Flags.split,
   visible: Flag.Literals("visible", ["keep", "decode"]).pipe(
-    Described.withDefault("visible patches stay as they are (keep), or are drawn from their codes (decode)", "keep")
+    Described.withDefault(
+      "visible patches stay as they are (keep), or are drawn as masked ones are, from their true codes (decode)",
+      "keep"
+    )
   ),
   examples: Flag.Int("examples").pipe(
-    Flag.filter((count) => count >= 0, () => "0 or more"),
+    Flag.filter((count) => count >= 1, () => "1 or more"),
     Described.withDefault("the number of images that are written, spread over the split; figures are of all", 16)
   ),
   out: Flag.String("out").pipe(Described.required(`the folder for the pictures, as PNG files, and for ${FIGURES}`)),
-  replace: OutputFile.replace,
+  replace: Described.flag("replace", "replace a folder of such pictures at --out"),
   json: Flags.json
 }, (given) =>
   Effect.gen(function*() {
     const { examples, json, out, replace, split, visible } = given
+    yield* LookFolder.checkFree(out, replace, { file: FIGURES, isOwn: (name) => OWN.test(name) })
     const runFolder = yield* Results.runOf(given.network)
     const ofRun = Option.getOrElse(runFolder, () => given.network)
     const backbone = NetworkFlags.withColour(
@@ -70,34 +77,40 @@ export const complete = Command.make("complete", {
       yield* Decoder.checkTokenizer("pretrained network", backbone.provenance.teacherDigest, tokenizer)
     }
     yield* Effect.gen(function*() {
-      const { checkFree, checkPlace, path, write } = yield* Files.make
+      const { path, writeFolder, writeParts } = yield* Files.make
       const set = yield* (yield* Images).load(split)
       yield* ImagesFlags.checkDivision(provenance, [set])
       if (set.length === 0) return yield* Config.refusal("--split", `expected images, but ${split} has none`)
-      const places = Sampled.spread(set.length, examples)
       const digits = String(set.length - 1).length
-      const fileOf = (index: number, kind: (typeof KINDS)[number]) =>
-        path.join(out, `${String(index).padStart(digits, "0")}-${kind}.png`)
-      const figuresFile = path.join(out, FIGURES)
-      const all = [figuresFile, ...places.flatMap((index) => KINDS.map((kind) => fileOf(index, kind)))]
-      yield* Effect.forEach(all, replace ? checkPlace : checkFree, { discard: true })
-      const sampled = yield* Sampled.of({ backbone, decoder, tokenizer }, set, { visible, count: examples })
+      const nameOf = (index: number, kind: (typeof KINDS)[number]) =>
+        `${String(index).padStart(digits, "0")}-${kind}.png`
+      const completing = Sampled.of({ backbone, decoder, tokenizer }, set, { visible, count: examples })
+      const context = yield* Effect.context<Effect.Services<typeof completing>>()
+      const sampled = yield* writeFolder(
+        out,
+        Effect.fnUntraced(function*(temporary) {
+          const sampled = yield* Effect.provideContext(completing, context)
+          const { figures, shown } = sampled
+          const put = (name: string, content: Uint8Array) => writeParts(path.join(temporary, name), [content])
+          for (const { index, pictures } of shown) {
+            for (const kind of KINDS) yield* put(nameOf(index, kind), pictures[kind])
+          }
+          const images = shown.map(({ index, name }) => ({
+            image: name,
+            ...Object.fromEntries(KINDS.map((kind) => [kind, nameOf(index, kind)]))
+          }))
+          yield* put(FIGURES, Buffer.from(`${JSON.stringify({ ...figures, images }, null, 2)}\n`))
+          return sampled
+        })
+      )
       const { figures, shown } = sampled
-      const images = shown.map(({ index, name }) => ({
-        image: name,
-        ...Object.fromEntries(KINDS.map((kind) => [kind, path.basename(fileOf(index, kind))]))
-      }))
-      for (const { index, pictures } of shown) {
-        for (const kind of KINDS) yield* write(fileOf(index, kind), [pictures[kind]])
-      }
-      yield* write(figuresFile, `${JSON.stringify({ visible, ...figures, images }, null, 2)}\n`)
 
       const result = yield* Sampled.result(
         { backbone, decoder, tokenizer },
         set,
         sampled,
         backbone.provenance?.stage ?? "backbone",
-        { visible, ...ImagesFlags.recorded(given) }
+        { ...ImagesFlags.recorded(given) }
       )
       const kept = Option.isNone(runFolder) ? [] : [
         ...(yield* FidelityResults.save(runFolder.value, [result])),
@@ -108,6 +121,7 @@ export const complete = Command.make("complete", {
       }
       yield* Console.log(`${FidelityTable.render([figures], CompletionView.TITLES)}\n`)
       yield* Print.result(false, {
+        "visible patches": CompletionView.VISIBLE[visible],
         "right codes": `${Print.percent(figures.codeAccuracy)} %`,
         folder: out,
         "written images": shown.length,
