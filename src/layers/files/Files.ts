@@ -22,7 +22,8 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import { Effect, FileSystem, Layer, Option, Path, PlatformError, Runtime, Schema } from "effect"
 import { createHash, type Hash } from "node:crypto"
-import { rmdir, stat, statfs } from "node:fs/promises"
+import { constants } from "node:fs"
+import { type FileHandle, open, rmdir, stat, statfs } from "node:fs/promises"
 import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Safetensors from "../../domain/weights/Safetensors.ts"
 
@@ -35,6 +36,7 @@ const SENTENCES = {
   circle: ["the symbolic link leads back to itself", "make it point to a file"],
   special: ["this is not a regular file", "name a regular one"],
   unwritable: ["no file or folder can be made here", "choose another place"],
+  link: ["this is a symbolic link, and nothing is added to the file that it leads to", "put a file in its place"],
   taken: ["there is a file already", "name another file, or have it replaced (--replace)"],
   other: ["the file cannot be read or written", "check the path and the disk"]
 } as const
@@ -59,6 +61,7 @@ export class FileError extends TaggedError<FileError>()("FileError", {
     "circle",
     "special",
     "unwritable",
+    "link",
     "taken",
     "other"
   ]),
@@ -78,6 +81,19 @@ const DETAILED: ReadonlySet<FileError["kind"]> = new Set(["special", "unwritable
 
 const NO_INPUT: ReadonlySet<FileError["kind"]> = new Set(["missing", "circle", "special"])
 
+/** The kinds of failures by the code of the system. */
+const KINDS: Readonly<Record<string, FileError["kind"]>> = {
+  ENOENT: "missing",
+  EACCES: "denied",
+  EPERM: "denied",
+  // A part of the path is a file.
+  ENOTDIR: "missing",
+  ELOOP: "circle",
+  ENOSPC: "full",
+  EDQUOT: "full",
+  EROFS: "readonly"
+}
+
 const code = (cause: unknown): string | undefined =>
   typeof cause === "object" && cause !== null && "code" in cause && typeof cause.code === "string"
     ? cause.code
@@ -86,11 +102,7 @@ const code = (cause: unknown): string | undefined =>
 const kindOf = ({ reason }: PlatformError.PlatformError): FileError["kind"] => {
   if (reason._tag === "NotFound") return "missing"
   if (reason._tag === "PermissionDenied") return "denied"
-  const errno = code(reason.cause)
-  if (errno === "ELOOP") return "circle"
-  // A part of the path is a file.
-  if (errno === "ENOTDIR") return "missing"
-  return errno === "ENOSPC" || errno === "EDQUOT" ? "full" : errno === "EROFS" ? "readonly" : "other"
+  return KINDS[code(reason.cause) ?? ""] ?? "other"
 }
 
 const unwritable = (path: string, why: string) => new FileError({ path, kind: "unwritable", cause: new Error(why) })
@@ -147,12 +159,21 @@ export const free = (folder: string): Effect.Effect<number, FileError> =>
 export const version = (file: string): Effect.Effect<string, FileError> =>
   Effect.tryPromise({
     try: () => stat(file, { bigint: true }),
-    catch: (cause) => {
-      const errno = code(cause)
-      const kind = errno === "ENOENT" ? "missing" : errno === "EACCES" ? "denied" : "other"
-      return new FileError({ path: file, kind, cause })
-    }
+    catch: (cause) => new FileError({ path: file, kind: KINDS[code(cause) ?? ""] ?? "other", cause })
   }).pipe(Effect.map(({ ctimeNs, mtimeNs, size }) => `${size} ${mtimeNs} ${ctimeNs}`))
+
+// Windows has no such flag, and links there need special rights.
+const APPEND = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0)
+
+const endsInLine = async (handle: FileHandle): Promise<boolean> => {
+  const { size } = await handle.stat()
+  return size === 0 || (await handle.read(new Uint8Array(1), 0, 1, size - 1)).buffer[0] === 0x0a
+}
+
+const addLines = async (file: string, lines: ReadonlyArray<string>): Promise<void> => {
+  await using handle = await open(file, APPEND)
+  await handle.appendFile(`${await endsInLine(handle) ? "" : "\n"}${lines.join("\n")}\n`)
+}
 
 /** Tests whether a process of this machine is running. */
 export const isAlive = (pid: number): Effect.Effect<boolean> =>
@@ -177,6 +198,11 @@ export interface Files {
     file: string,
     fill: (append: (text: string) => Effect.Effect<void, FileError>) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | FileError, R>
+  /**
+   * Adds lines to a file at once, and makes the file if needed. They begin in a new line, also behind half a line of a killed
+   * writer. It never follows a symbolic link, since the folder may be from elsewhere: it fails with the kind `link` then.
+   */
+  readonly appendLines: (file: string, lines: ReadonlyArray<string>) => Effect.Effect<void, FileError>
   /** Creates a file together with all of its content. Returns `false` if a file of this name exists. */
   readonly create: (file: string, content: string) => Effect.Effect<boolean, FileError>
   /** Fills a temporary folder next to `folder` and renames it. An existing folder is replaced. */
@@ -326,6 +352,18 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
       }, Effect.scoped)
     )
 
+  const appendLines = Effect.fnUntraced(function*(file: string, lines: ReadonlyArray<string>) {
+    yield* checkPlace(file)
+    yield* Effect.uninterruptible(Effect.tryPromise({
+      try: () => addLines(file, lines),
+      catch: (cause) => {
+        const errno = code(cause)
+        const kind = errno === "ELOOP" ? "link" : KINDS[errno ?? ""] ?? "other"
+        return new FileError({ path: file, kind, cause })
+      }
+    }))
+  })
+
   const create = (file: string, content: string) =>
     beside(file, (temporary) =>
       put(temporary, [new TextEncoder().encode(content)]).pipe(
@@ -456,6 +494,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
     writeParts,
     write,
     writeTexts,
+    appendLines,
     create,
     writeFolder,
     readText,

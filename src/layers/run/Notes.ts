@@ -155,15 +155,10 @@ export const read = Effect.fn("patchword.Notes.read")(
   }
 )
 
-// A line begins with a newline as well. So half a line, which a killed writer left, does not spoil the next one.
 const append = (files: Files.Files, file: string, lines: ReadonlyArray<Line>) =>
   lines.length === 0
     ? Effect.void
-    : Files.onFailure(file)(
-      Effect.uninterruptible(
-        files.fs.writeFileString(file, `\n${lines.map((line) => JSON.stringify(line)).join("\n")}\n`, { flag: "a" })
-      )
-    )
+    : files.appendLines(file, lines.map((line) => JSON.stringify(line)))
 
 const now = Effect.map(DateTime.now, DateTime.formatIso)
 

@@ -42,6 +42,26 @@ describe("Notes", () => {
       assert.strictEqual(known.damaged, 1)
     })))
 
+  it.effect("writes a line for each change, and through no symbolic link", () =>
+    withFolder(Effect.fnUntraced(function*(folder, fs) {
+      const file = `${folder}/${Notes.FILE}`
+      yield* Notes.tag(folder, ["a", "b"])
+      yield* Notes.add(folder, "c")
+      assert.match(yield* fs.readFileString(file), /^(\{.*\}\n){3}$/)
+      for (const [name, isThere] of [["there", true], ["missing", false]] as const) {
+        const [run, other] = [`${folder}/${name}`, `${folder}/${name}.txt`]
+        yield* fs.makeDirectory(run)
+        if (isThere) yield* fs.writeFileString(other, "mine")
+        yield* fs.symlink(other, `${run}/${Notes.FILE}`)
+        for (const change of [Notes.tag(run, ["a"]), Effect.asVoid(Notes.add(run, "b"))]) {
+          const error = yield* Effect.flip(change)
+          assert.include(error.message, `${run}/${Notes.FILE}: this is a symbolic link`)
+        }
+        assert.strictEqual(yield* fs.exists(other), isThere)
+        if (isThere) assert.strictEqual(yield* fs.readFileString(other), "mine")
+      }
+    })))
+
   it.effect("refuses what is no tag or no note, and what is not there", () =>
     withFolder(Effect.fnUntraced(function*(folder, fs) {
       const refused = <A, E extends Notes.NotesError, R>(self: Effect.Effect<A, E, R>) =>
