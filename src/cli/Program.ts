@@ -22,6 +22,7 @@ export const run = (words: ReadonlyArray<string>, guard: typeof Output.orLost = 
     Failure.reported(machine),
     // Standard output is for results.
     Effect.provideService(Logger.LogToStderr, true),
+    Effect.provideService(Logger.CurrentLoggers, new Set([Output.notes, Logger.tracerLogger])),
     Effect.provide(Output.layer(machine))
   )
 }

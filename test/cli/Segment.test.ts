@@ -11,7 +11,7 @@ import * as Annotation from "../../src/layers/images/reading/Annotation.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
 import { micro, set } from "../pipelines/kit.ts"
-import { found, said } from "./kit.ts"
+import { found, hearing, said } from "./kit.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "patchword-segment-"))
 const at = (...names: ReadonlyArray<string>) => join(folder, ...names)
@@ -108,6 +108,41 @@ describe("patchword segment", () => {
       const again = yield* said(...flags, "--out", at("all"))
       assert.include(again, (100 * first.found[0]!.meanIou).toFixed(1))
       assert.include(again, "foreground IoU, %")
+    }).pipe(Effect.provide(NodeServices.layer)), 60_000)
+
+  it.live("changes nothing where it is refused, and says in plain lines what it takes", () =>
+    Effect.gen(function*() {
+      const out = ["--out", at("kept")]
+      const config = () => readFileSync(at("kept", "config.json"), "utf8")
+      yield* found(...flags, "--frozen", ...out)
+      const before = config()
+      for (const other of [["--set", "segmentation.steps=3"], ["--frozen", "--set", "segmentation.frozen.l2=0.5"]]) {
+        const error = yield* Effect.flip(said(...flags, ...other, ...out))
+        assert.strictEqual((error as { readonly code?: number }).code, 73)
+        assert.strictEqual(config(), before)
+      }
+      rmSync(at("kept", "stages", "segment-frozen.json"))
+      rmSync(at("kept", "stages", "segment-frozen.safetensors"))
+      const told: Array<string> = []
+      const lost = said(
+        ...common,
+        "--threads",
+        "1",
+        "--frozen",
+        "--tests",
+        "lost",
+        "--set",
+        "segmentation.frozen.l2=0.5",
+        ...out
+      )
+      yield* Effect.flip(lost.pipe(hearing(told)))
+      assert.include(
+        told,
+        `run folder ${at("kept")}: takes other settings for what has not begun (segmentation.frozen.l2: ${
+          (JSON.parse(before) as { segmentation: { frozen: { l2: number } } }).segmentation.frozen.l2
+        } before, 0.5 now)`
+      )
+      assert.strictEqual(config(), before)
     }).pipe(Effect.provide(NodeServices.layer)), 60_000)
 
   it.live("is described, predicts, and is exported", () =>

@@ -40,7 +40,7 @@ export const demo = Command.make("demo", {
     const services = Layer.mergeAll(
       EngineFlags.layer(given),
       Teacher.layerHog({ patchSize, imageSize, seed, augment }),
-      Runs.layer(out, { config: yield* ConfigFlags.toJson(preset), stages: ConfigFlags.STAGES })
+      Runs.layer(out, { config: yield* ConfigFlags.toJson(preset), stages: ConfigFlags.NAMES })
     ).pipe(Layer.provideMerge(Images.layerEmoji()), Layer.provideMerge(Progress.layerTerminal()))
     const report = yield* Demo.demo(preset, { preset: name, credits }).pipe(Effect.provide(services))
     yield* Console.log(ReportTable.render(report))

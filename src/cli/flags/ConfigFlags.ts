@@ -18,6 +18,12 @@ const DEFAULT = "tiny"
 /** The parts of a configuration, each with the settings of a stage or of an evaluation. */
 export const STAGES: ReadonlyArray<string> = Object.keys(Preset.fields)
 
+/** The first word of the names that stages and results of each part have in a run folder. */
+export const NAMES: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(STAGES.map((part) => [part, part])),
+  segmentation: "segment"
+}
+
 /** The sources of a configuration: a preset, a file over it, single values over both. */
 export const flags = {
   preset: Flag.String("preset").pipe(

@@ -25,5 +25,5 @@ export const training = (
 ) =>
   Layer.mergeAll(imagesAndEngine(given, augment, given.out), Print.progress(given.json)).pipe(
     // First of all: lists of images are kept in it, and it is not left where another one fails.
-    Layer.provideMerge(Runs.layer(given.out, { config, stages: ConfigFlags.STAGES }))
+    Layer.provideMerge(Runs.layer(given.out, { config, stages: ConfigFlags.NAMES }))
   )

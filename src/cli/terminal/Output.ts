@@ -1,5 +1,5 @@
 /** Standard output and standard error, and what happens when nobody reads them or they cannot be written. */
-import { Effect, Exit, Fiber, Layer, Runtime, Schema } from "effect"
+import { Console, Effect, Exit, Fiber, Layer, Logger, Runtime, Schema } from "effect"
 import { CliOutput } from "effect/cli"
 import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Failure from "./Failure.ts"
@@ -70,6 +70,14 @@ export const orLost = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, 
     const exit = yield* Fiber.await(fiber)
     return yield* failure !== undefined && Exit.hasInterrupts(exit) ? Effect.fail(failure) : exit
   }))
+
+/** Writes notes of the library as plain lines, as the commands write theirs, and all else with its time and its level. */
+export const notes: Logger.Logger<unknown, void> = Logger.make((options) => {
+  const { cause, fiber, logLevel, message } = options
+  const parts: ReadonlyArray<unknown> = Array.isArray(message) ? message : [message]
+  const plain = logLevel === "Info" && cause.reasons.length === 0 && parts.every((part) => typeof part === "string")
+  return plain ? fiber.getRef(Console.Console).error(parts.join(" ")) : Logger.defaultLogger.log(options)
+})
 
 const formatter: CliOutput.Formatter = { ...CliOutput.defaultFormatter(), formatHelpDoc: HelpText.format }
 

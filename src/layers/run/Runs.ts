@@ -42,6 +42,7 @@ import {
   Context,
   DateTime,
   Effect,
+  Exit,
   type FileSystem,
   Layer,
   Option,
@@ -256,11 +257,11 @@ const isBlank = Effect.fnUntraced(function*(
   return kept.every((inside) => inside.length === 0)
 })
 
-/** Returns the stages that have left a checkpoint, weights or a result in a run folder. */
+/** Returns the members of the configuration whose stages have left a checkpoint, weights or a result in a run folder. */
 const begun = Effect.fnUntraced(function*(
   { fs, path }: Files.Files,
   directory: string,
-  stages: ReadonlyArray<string>
+  stages: Readonly<Record<string, string>>
 ): Effect.fn.Return<ReadonlyArray<string>, PlatformError.PlatformError> {
   const namesIn = Effect.fnUntraced(function*(name: string) {
     const folder = path.join(directory, name)
@@ -272,8 +273,10 @@ const begun = Effect.fnUntraced(function*(
   )
   const left = [...saved, ...yield* namesIn(STAGES), ...yield* namesIn(Results.FOLDER)]
   // Stages of one configuration have names such as `finetune` and `finetune-random`, and their files endings.
-  return stages.filter((stage) =>
+  return Object.entries(stages).flatMap(([member, stage]) =>
     left.some((name) => name === stage || /^[-.]/.test(name.slice(stage.length)) && name.startsWith(stage))
+      ? [member]
+      : []
   )
 })
 
@@ -284,7 +287,7 @@ const replaced = (config: Json.Json, by: Json.Json, keys: ReadonlyArray<string>)
     : config
 
 /** Creates the folder, or opens it again for the same configuration. */
-const open = Effect.fnUntraced(function*(directory: string, { config, stages = [] }: Options) {
+const open = Effect.fnUntraced(function*(directory: string, { config, stages = {} }: Options) {
   const files = yield* Files.make
   const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
   const { fs, path } = files
@@ -320,12 +323,25 @@ const open = Effect.fnUntraced(function*(directory: string, { config, stages = [
   if (Option.isNone(own)) yield* store.write(CONFIG, pretty(config))
   else {
     const started = yield* begun(files, directory, stages)
-    const now = replaced(own.value, config, stages.filter((stage) => !started.includes(stage)))
+    const others = Object.keys(stages).filter((member) => !started.includes(member))
+    const now = replaced(own.value, config, others)
     const differences = Json.differences(now, config)
     if (differences.length > 0) return yield* new OtherConfig({ differences })
     const changes = Json.differences(own.value, now)
     if (changes.length > 0) {
       yield* store.write(CONFIG, pretty(now))
+      // A command that is refused later, say for its images, changes nothing.
+      yield* Effect.addFinalizer((exit) =>
+        Exit.isSuccess(exit) ? Effect.void : begun(files, directory, stages).pipe(
+          Effect.flatMap((started) =>
+            store.write(
+              CONFIG,
+              pretty(replaced(now, own.value, others.filter((member) => !started.includes(member))))
+            )
+          ),
+          Effect.ignore
+        )
+      )
       yield* Effect.logInfo(
         `run folder ${directory}: takes other settings for what has not begun (${Json.showChanges(changes)})`
       )
@@ -361,10 +377,11 @@ export interface Options extends Checkpoints.Options {
   /** Configuration of the whole run. */
   readonly config: Json.Json
   /**
-   * Members of the configuration that are the settings of the stages, or of the evaluations, of the same name. The folder takes
-   * other settings for those that have left nothing in it.
+   * The members of the configuration that are the settings of stages or of evaluations, each with the first word of the names of
+   * these: `{ segmentation: "segment" }` is of `segment` and of `segment-frozen`. The folder takes other settings for those that
+   * have left nothing in it.
    */
-  readonly stages?: ReadonlyArray<string>
+  readonly stages?: Readonly<Record<string, string>>
 }
 
 /** The folder of one run. */

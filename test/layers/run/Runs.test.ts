@@ -20,7 +20,7 @@ const using = <A, E, R>(
   folder: string,
   use: (run: (typeof Runs.Runs)["Service"]) => Effect.Effect<A, E, R>,
   asked: Json = config,
-  stages?: ReadonlyArray<string>
+  stages?: Readonly<Record<string, string>>
 ) =>
   Effect.scoped(
     Runs.Runs.use(use).pipe(
@@ -275,7 +275,7 @@ describe("Runs in a folder", () => {
   it.effect("takes other settings for a stage that has not begun, and says so", () =>
     withFolder(Effect.fnUntraced(function*(folder, fs) {
       const asked = (tokenizer: number, pretrain: number, knn = 1, seed = 0) => ({ tokenizer, pretrain, knn, seed })
-      const stages = ["tokenizer", "pretrain", "knn"]
+      const stages = { tokenizer: "tokenizer", pretrain: "pretrain", knn: "knn" }
       const told: Array<string> = []
       const opened = (config: Json) =>
         using(folder, ({ done }) => done("tokenizer", 1), config, stages).pipe(
@@ -297,6 +297,37 @@ describe("Runs in a folder", () => {
         assert.match((yield* Effect.flip(opened(other))).message, /(pretrain|knn): the folder has/)
       }
       assert.lengthOf(told, 1)
+    })))
+
+  it.effect.each([
+    "stages/segment.json",
+    "stages/segment-frozen-random.json",
+    "checkpoints/segment-random/step-00000001"
+  ])(
+    "keeps the settings of a part whose stage has another name and left %s",
+    (left) =>
+      withFolder(Effect.fnUntraced(function*(folder, fs) {
+        const opened = (steps: number) => using(folder, begin, { segmentation: { steps } }, { segmentation: "segment" })
+        yield* opened(6)
+        yield* fs.makeDirectory(`${folder}/${left}`, { recursive: true })
+        const before = yield* fs.readFileString(`${folder}/config.json`)
+        assert.match((yield* Effect.flip(opened(7))).message, /segmentation\.steps: the folder has 6/)
+        assert.strictEqual(yield* fs.readFileString(`${folder}/config.json`), before)
+      }))
+  )
+
+  it.effect("has its former settings after a command that fails before the stage begins", () =>
+    withFolder(Effect.fnUntraced(function*(folder, fs) {
+      const stages = { tokenizer: "tokenizer", pretrain: "pretrain" }
+      const asked = (tokenizer: number, pretrain: number) => ({ tokenizer, pretrain })
+      yield* using(folder, begin, asked(1, 1), stages)
+      const opened = (use: (run: (typeof Runs.Runs)["Service"]) => Effect.Effect<void, unknown>) =>
+        Effect.exit(using(folder, use, asked(2, 2), stages))
+      yield* opened(() => Effect.fail("no images"))
+      const kept = Effect.map(fs.readFileString(`${folder}/config.json`), (text) => JSON.parse(text) as unknown)
+      assert.deepStrictEqual(yield* kept, asked(1, 1))
+      yield* opened(({ done }) => Effect.andThen(done("tokenizer", 1), Effect.fail("no images")))
+      assert.deepStrictEqual(yield* kept, asked(2, 1))
     })))
 
   it.effect("refuses a folder that is no run and leaves it alone", () =>
