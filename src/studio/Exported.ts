@@ -25,6 +25,7 @@ import type { Links, Named } from "./pages/Links.ts"
 import * as RunList from "./pages/RunList.ts"
 import * as StudioStyle from "./pages/StudioStyle.ts"
 import * as Views from "./pages/Views.ts"
+import * as Inside from "./server/Inside.ts"
 import * as RunFiles from "./server/RunFiles.ts"
 import * as Shelf from "./server/Shelf.ts"
 
@@ -84,7 +85,8 @@ export const render = Effect.fn("patchword.Exported.render")(
     const sections = [sectionOf(FIRST, RunList.page(runs, folders, links))]
     for (const run of runs) {
       for (const view of Views.all) {
-        const shown = yield* Views.page(view, { ...run, links, from: charts.length, inner: "" })
+        const place = { ...run, links, from: charts.length, inner: "" }
+        const shown = yield* Inside.within([run.run.path])(Views.page(view, place))
         if (shown === undefined) continue
         charts.push(...shown.page.charts ?? [])
         sections.push(sectionOf(links.run(run.id, view.id).slice(1), shown.page))

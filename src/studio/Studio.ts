@@ -39,6 +39,7 @@ import * as Assets from "./server/Assets.ts"
 import * as Changes from "./server/Changes.ts"
 import * as Events from "./server/Events.ts"
 import * as Headers from "./server/Headers.ts"
+import * as Inside from "./server/Inside.ts"
 import * as RunFiles from "./server/RunFiles.ts"
 import * as Shelf from "./server/Shelf.ts"
 
@@ -141,15 +142,18 @@ const make = Effect.fnUntraced(function*(options: Options) {
   ): Effect.Effect<Response, Told, Io> =>
     Effect.flatMap(
       Shelf.find(runs, id ?? ""),
-      (found) => found === undefined ? Effect.succeed(lost(`The run ${id ?? ""}`)) : answer(found)
+      (found) =>
+        found === undefined
+          ? Effect.succeed(lost(`The run ${id ?? ""}`))
+          : Inside.within([found.run.path])(answer(found))
     )
 
   return [
     ...reading("/compare", ({ url }) =>
       Effect.gen(function*() {
         const chosen = new Set(new URLSearchParams(url.split("?")[1] ?? "").getAll("run"))
-        const found = yield* Shelf.all(runs)
-        return show(yield* Compared.page(found.filter(({ id }) => chosen.has(id)), links))
+        const found = (yield* Shelf.all(runs)).filter(({ id }) => chosen.has(id))
+        return show(yield* Inside.within(found.map(({ run }) => run.path))(Compared.page(found, links)))
       })),
     ...reading("/assets/*", (request, { "*": name = "" }) => {
       const found = assets.get(name)

@@ -47,6 +47,9 @@ describe("Json", () => {
     }))
     const error = Result.getOrThrow(Result.flip(Json.parse(`{"a": 1,}`)))
     assert.match(error.message, /^expected JSON \(.*position 8/)
+    for (const text of ["root:x:0:0", `{"a": secret}`, "secret", `${"[1] ".repeat(9)}secret`]) {
+      assert.notMatch(Result.getOrThrow(Result.flip(Json.parse(text))).message, /root|secret|x:0|'r'/)
+    }
   })
 
   it("spells equal values alike and loses nothing", () => {

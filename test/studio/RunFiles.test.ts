@@ -46,11 +46,14 @@ const folders = Effect.gen(function*() {
   const root = yield* fs.makeTempDirectoryScoped()
   const run = yield* makeRun(path.join(root, "run"))
   yield* fs.writeFileString(path.join(root, "other.png"), "other")
+  yield* fs.makeDirectory(path.join(run, "checkpoints/pretrain"), { recursive: true })
+  yield* fs.writeFileString(path.join(run, "checkpoints/pretrain/state.json"), "{}")
+  yield* fs.symlink(path.join(run, "config.json"), path.join(run, "atlas/config.json"))
+  yield* fs.symlink(path.join(run, "atlas/loop.png"), path.join(run, "atlas/loop.png"))
   yield* fs.symlink(path.join(root, "other.png"), path.join(run, "atlas/link.png"))
   yield* fs.symlink(root, path.join(run, "out"))
   yield* fs.symlink(path.join(run, "secret.txt"), path.join(run, "atlas/secret.png"))
   yield* fs.symlink(path.join(run, "atlas/sprite-0.png"), path.join(run, "atlas/same.png"))
-  yield* fs.symlink(path.join(run, "loop.png"), path.join(run, "loop.png"))
   yield* fs.makeDirectory(path.join(run, "folder.png"))
   return { fs, path, run }
 })
@@ -75,6 +78,10 @@ describe("files of a run folder", () => {
     "atlas/none.png",
     "atlas/sprite-0.png/none.png",
     "secret.txt",
+    "config.json",
+    "environment.json",
+    "atlas/config.json",
+    "checkpoints/pretrain/state.json",
     "folder.png",
     "report.html"
   ])("are not served if they are something else: %s", (name) =>
@@ -86,7 +93,7 @@ describe("files of a run folder", () => {
   it.effect("fail if a link leads back to itself", () =>
     Effect.gen(function*() {
       const { run } = yield* folders
-      const error = yield* Effect.flip(RunFiles.find(run, "loop.png"))
+      const error = yield* Effect.flip(RunFiles.find(run, "atlas/loop.png"))
       assert.strictEqual(error.kind, "circle")
     }).pipe(Effect.provide(NodeServices.layer)))
 

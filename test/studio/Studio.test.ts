@@ -7,6 +7,7 @@ import { createServer, get } from "node:http"
 import * as CompletionSample from "../../src/layers/run/CompletionSample.ts"
 import * as Notes from "../../src/layers/run/Notes.ts"
 import * as HealthFile from "../../src/pipelines/doctor/HealthFile.ts"
+import * as Exported from "../../src/studio/Exported.ts"
 import * as Events from "../../src/studio/server/Events.ts"
 import * as Studio from "../../src/studio/Studio.ts"
 import { ask, hostile, makeRun, row } from "./kit.ts"
@@ -97,6 +98,35 @@ describe("the server of the studio", () => {
         const { status } = yield* ask(address, `/runs/demo/${inner}`)
         assert.strictEqual(status, inner.startsWith("atlas") ? 200 : 404, inner)
       }
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("reads no file to which a link leads out of the run folder, and names it", () =>
+    Effect.gen(function*() {
+      const { fs, path, root, runs } = yield* folder
+      const run = path.join(runs[0]!, "demo")
+      yield* fs.writeFileString(path.join(root, "outside.json"), JSON.stringify({ hidden: { word: "xyzzy" } }))
+      yield* fs.makeDirectory(path.join(root, "away"))
+      yield* fs.writeFileString(path.join(root, "away/probe-val-1.json"), "xyzzy")
+      for (const name of ["health.json", "config.json", "log.jsonl", "environment.json", "report.json"]) {
+        yield* fs.remove(path.join(run, name), { force: true })
+        yield* fs.symlink(path.join(root, "outside.json"), path.join(run, name))
+      }
+      yield* fs.remove(path.join(run, "results"), { recursive: true })
+      yield* fs.symlink(path.join(root, "away"), path.join(run, "results"))
+      const address = yield* serve({ runs })
+      const shown = (at: string) => Effect.map(ask(address, at), ({ text }) => text)
+      const told = (name: string) => `${name}: a link leads out of the run folder`
+      assert.include(yield* shown("/runs/demo/doctor"), told("health.json"))
+      const overview = yield* shown("/runs/demo/overview")
+      for (const name of ["config.json", "log.jsonl", "environment.json", "report.json", "results"]) {
+        assert.include(overview, told(name))
+      }
+      for (const view of ["/", "/compare?run=demo&run=demo", "/runs/demo/training", "/runs/demo/report"]) {
+        assert.notInclude(yield* shown(view), "xyzzy", view)
+      }
+      const exported = yield* Exported.render(runs)
+      assert.include(exported, told("health.json"))
+      assert.notInclude(exported + overview, "xyzzy")
     }).pipe(Effect.provide(NodeServices.layer)))
 
   it.effect("shows no text of users as markup", () =>

@@ -49,6 +49,9 @@ const exact: Reviver = (_, value, context) =>
     ? BigInt(context?.source ?? "")
     : value
 
+// The message may quote the text, which may be secret or long.
+const told = ({ message }: Error): string => message.replace(/^(?:Unexpected token|").*$/s, "Unexpected token")
+
 /**
  * Parses an untrusted JSON text. `integers: "exact"` returns integers that a number cannot hold as bigints. Fails if the text
  * is not JSON, or is nested deeper than {@link DEEPEST}.
@@ -60,7 +63,7 @@ export const parse = (
   Result.try({
     try: () => (options.integers === "exact" ? JSON.parse(text, exact) : JSON.parse(text)) as unknown,
     catch: (cause) =>
-      new JsonError({ problem: `expected JSON (${cause instanceof Error ? cause.message : String(cause)})` })
+      new JsonError({ problem: `expected JSON (${cause instanceof Error ? told(cause) : String(cause)})` })
   }).pipe(
     Result.filterOrFail(
       (value) => !isDeeper(value),

@@ -35,6 +35,7 @@ const SENTENCES = {
   denied: ["permission is denied", "change the permissions of the file or choose another place"],
   circle: ["the symbolic link leads back to itself", "make it point to a file"],
   special: ["this is not a regular file", "name a regular one"],
+  outside: ["a link leads out of the run folder", "copy the file into the folder"],
   unwritable: ["no file or folder can be made here", "choose another place"],
   link: ["this is a symbolic link, and nothing is added to the file that it leads to", "put a file in its place"],
   taken: ["there is a file already", "name another file, or have it replaced (--replace)"],
@@ -60,6 +61,7 @@ export class FileError extends TaggedError<FileError>()("FileError", {
     "denied",
     "circle",
     "special",
+    "outside",
     "unwritable",
     "link",
     "taken",
@@ -79,7 +81,7 @@ export class FileError extends TaggedError<FileError>()("FileError", {
 
 const DETAILED: ReadonlySet<FileError["kind"]> = new Set(["special", "unwritable", "other"])
 
-const NO_INPUT: ReadonlySet<FileError["kind"]> = new Set(["missing", "circle", "special"])
+const NO_INPUT: ReadonlySet<FileError["kind"]> = new Set(["missing", "circle", "special", "outside"])
 
 /** The kinds of failures by the code of the system. */
 const KINDS: Readonly<Record<string, FileError["kind"]>> = {
@@ -99,10 +101,15 @@ const code = (cause: unknown): string | undefined =>
     ? cause.code
     : undefined
 
+/** The code of a link that a file system refuses, because it leads out of a run folder. */
+export const OUTSIDE = "OUTSIDE"
+
 const kindOf = ({ reason }: PlatformError.PlatformError): FileError["kind"] => {
   if (reason._tag === "NotFound") return "missing"
+  const errno = code(reason.cause)
+  if (errno === OUTSIDE) return "outside"
   if (reason._tag === "PermissionDenied") return "denied"
-  return KINDS[code(reason.cause) ?? ""] ?? "other"
+  return KINDS[errno ?? ""] ?? "other"
 }
 
 const unwritable = (path: string, why: string) => new FileError({ path, kind: "unwritable", cause: new Error(why) })

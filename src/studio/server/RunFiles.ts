@@ -1,17 +1,22 @@
 /**
- * Files of a run folder, by a name from outside. Nothing else is served: no other folder, no link that leads away, no kind of file
- * that a browser would run.
+ * Files of a run folder that the pages show, by a name from outside. Nothing else is served: no other folder, no link that leads
+ * away, no kind of file that a browser would run.
  *
  * ```ts
  * import assert from "node:assert"
  * import { RunFiles } from "patchword/studio"
  *
  * assert.deepStrictEqual(RunFiles.parts("atlas/sprites-0.webp"), ["atlas", "sprites-0.webp"])
- * assert.strictEqual(RunFiles.parts("../other/config.json"), undefined)
+ * assert.strictEqual(RunFiles.parts("config.json"), undefined)
  * ```
  */
 import { Effect, FileSystem, Path } from "effect"
 import * as Files from "../../layers/files/Files.ts"
+import { FOLDER as ATLAS } from "../../pipelines/atlas/AtlasIndex.ts"
+import { FOLDER as LOOK } from "../../pipelines/look/LookFolder.ts"
+
+/** The folders of a run whose files the pages show. No other file is served: no checkpoint, no configuration. */
+export const FOLDERS: ReadonlyArray<string> = [ATLAS, LOOK]
 
 /** The kinds of files that are served, with what a browser is told that they are. */
 export const TYPES: Readonly<Record<string, string>> = {
@@ -37,6 +42,7 @@ const typeOf = (name: string): string | undefined => {
 /** Splits a decoded name into its parts. `undefined` if it may lead out of the folder, or is of no kind that is served. */
 export const parts = (name: string): ReadonlyArray<string> | undefined => {
   const found = name.split("/")
+  if (found.length < 2 || !FOLDERS.includes(found[0]!)) return undefined
   const isPlain = name.length <= LONGEST && found.every((part) => NAME.test(part) && !DEVICE.test(part))
   return isPlain && typeOf(name) !== undefined ? found : undefined
 }

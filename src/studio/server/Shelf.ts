@@ -5,6 +5,7 @@
 import { Effect, type FileSystem, Path } from "effect"
 import * as Registry from "../../pipelines/runs/Registry.ts"
 import type { Named } from "../pages/Links.ts"
+import * as Inside from "./Inside.ts"
 
 type Io = FileSystem.FileSystem | Path.Path
 
@@ -34,7 +35,7 @@ export const find = Effect.fnUntraced(function*(
   id: string
 ): Effect.fn.Return<Named | undefined, Registry.RunFolderError, Io> {
   const folder = (yield* folders(given)).get(id)
-  return folder === undefined ? undefined : { id, run: yield* Registry.read(folder) }
+  return folder === undefined ? undefined : { id, run: yield* Inside.within([folder])(Registry.read(folder)) }
 })
 
 /** Reads all runs. A folder that is removed meanwhile is left out. */
@@ -46,6 +47,7 @@ export const all = Effect.fnUntraced(function*(
     found,
     ([id, folder]) =>
       Registry.read(folder).pipe(
+        Inside.within([folder]),
         Effect.map((run): ReadonlyArray<Named> => [{ id, run }]),
         Effect.catch(() => Effect.succeed<ReadonlyArray<Named>>([]))
       ),
