@@ -78,6 +78,28 @@ describe("the pages of the studio", () => {
         }), 60_000)
     }
 
+    it.effect("keep intervals in one line and wide pictures in the page of a phone", () =>
+      Effect.gen(function*() {
+        const compared = yield* visited("compare?run=demo&run=live", narrow)
+        const lines = yield* inPage(
+          compared,
+          () =>
+            [...document.querySelectorAll("table.differences td > span.number")].map((one) => {
+              const tops = [...one.querySelectorAll("*"), one].flatMap((part) => [...part.getClientRects()])
+              return Math.max(...tops.map(({ bottom }) => bottom)) - Math.min(...tops.map(({ top }) => top))
+            })
+        )
+        assert.isAbove(lines.length, 1)
+        for (const height of lines) assert.isBelow(height, 32)
+        const batch = yield* visited("runs/demo/batch", narrow)
+        const { inner, scroll } = yield* inPage(batch, () => {
+          const part = document.querySelector("main")!.appendChild(document.createElement("section"))
+          part.innerHTML = "<img alt=\"\" width=\"400\" height=\"50\" style=\"--w:400;--zoom:1\">"
+          return { scroll: document.scrollingElement!.scrollWidth, inner: innerWidth }
+        })
+        assert.isAtMost(scroll, inner)
+      }))
+
     it.effect("are walked by the keyboard", () =>
       Effect.gen(function*() {
         const { page } = yield* visited("", wide)

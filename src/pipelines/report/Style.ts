@@ -111,6 +111,7 @@ tbody th[scope=row] { white-space: nowrap }
 abbr { text-decoration: none }
 
 img { display: block; width: calc(var(--w) * var(--zoom) * 1px); height: auto; image-rendering: pixelated }
+section > img { max-width: 100% }
 .atlas { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 29rem), 1fr)); gap: .6rem 2.5rem; margin: 0; padding: 0; list-style: none }
 .atlas li { display: grid; grid-template-columns: auto 5.5rem 1fr; align-items: center; gap: .6rem }
 .swatch { width: .9rem; height: 1.5rem; border-radius: 3px; background: var(--code); print-color-adjust: exact }

@@ -36,9 +36,9 @@ const figure = (row: Comparison.FigureRow): Html =>
       html`<td>${
         one === undefined
           ? "–"
-          : html`${RunFacts.value(one)} <span class="muted">${RunFacts.interval(one)}</span><div class="note">${
-            Comparison.verdict(row, i)
-          }</div>`
+          : html`<span class="number">${RunFacts.value(one)} <span class="muted">${
+            RunFacts.interval(one)
+          }</span></span><div class="note">${Comparison.verdict(row, i)}</div>`
       }</td>`
     )
   }</tr>\n`
