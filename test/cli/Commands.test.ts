@@ -208,6 +208,7 @@ describe("the commands", () => {
           name: "patches",
           shape: ["batch", 16, 16]
         }])
+        assert.deepStrictEqual(model.uses, [`teacher of a tokenizer (--teacher onnx:${at("codes.onnx")}#patches)`])
         const told = yield* said("inspect", run)
         assert.match(told, /tokenizer[^]*pretrain[^]*finetune[^]*is +classifier[^]*\nevaluation +network +split/)
         assert.match(told, /^knn +tokenizer +val +12 +[\d.]+ % +[\d.]+ % to [\d.]+ % +33\.3 % +neighbours 3$/m)

@@ -107,6 +107,26 @@ describe("figures", () => {
     60_000
   )
 
+  it.live("of all methods stand beside what each was chosen on, and an edge", () =>
+    Effect.gen(function*() {
+      const images = `train=${at("train")}.tar,val=${at("train")}.tar`
+      const small = ["probe.l2=[1]", "probe.sweep.steps=2", "probe.sweep.blocks=[1]", "probe.sweep.augment=null"]
+      const sets = [...small, "probe.logreg.c=[0.1, 1]"].flatMap((set) => ["--set", set])
+      const asked = ["probe", `${run}/tokenizer`, ...common, "--images", images, "--out", at("methods"), ...sets]
+      const { variants } = JSON.parse(yield* said(...asked, "--method", "all", "--json"))
+      const [lbfgs, logreg, sweep] = variants
+      assert.deepStrictEqual([lbfgs.chosenOn, logreg.fittedOn], [undefined, "train"])
+      const shown = (yield* said(...asked, "--method", "all")).split("\n")
+      assert.include(shown, `logreg, chosenOn  ${logreg.chosenOn}`)
+      assert.include(shown, "logreg, fittedOn  train")
+      assert.include(shown, `sweep, chosenOn   ${sweep.chosenOn}`)
+      for (const [name, { edge }] of Object.entries({ logreg, sweep })) {
+        assert.strictEqual(shown.some((line) => line.startsWith(`${name}, edge `)), edge !== undefined, name)
+      }
+      assert.isDefined(logreg.edge)
+      assert.isFalse(shown.some((line) => /^(lbfgs|k-NN), /.test(line)))
+    }).pipe(Effect.provide(NodeServices.layer)), 60_000)
+
   it.live("are measured among fewer classes where that is asked for, and kept with it", () =>
     Effect.gen(function*() {
       const figure = Effect.fnUntraced(function*(...flags: ReadonlyArray<string>) {

@@ -48,6 +48,12 @@ const failed = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
 describe("the help", () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
+  it.effect("lists the stages that a plan can have", () =>
+    Effect.gen(function*() {
+      const text = (yield* said("help", "plan")).replaceAll(/\s+/g, " ")
+      assert.include(text, "one or more of tokenizer, pretrain, finetune")
+    }).pipe(Effect.provide(NodeServices.layer)))
+
   it.effect("tells of every flag its default, or that it is required", () =>
     Effect.gen(function*() {
       const docs = yield* verbsUnder([])

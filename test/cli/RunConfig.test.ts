@@ -75,6 +75,22 @@ describe("a run", () => {
       }
     }))
 
+  it.effect("says so where it has no settings of evaluations, and nobody names some", () =>
+    Effect.gen(function*() {
+      const told: Array<string> = []
+      const console = { ...globalThis.console, error: (line: string) => void told.push(line) }
+      const resolve = (network: string, flags: Partial<ConfigFlags.ConfigFlags> = {}) =>
+        Effect.provideService(resolved(network, flags), Console.Console, console)
+      yield* resolve(`${run}/pretrain`)
+      yield* resolve(`${own}/mine`, { preset: Option.some("tiny") })
+      assert.deepStrictEqual(told, [])
+      yield* resolve(`${own}/mine`)
+      assert.deepStrictEqual(told, [
+        `configuration: of the preset tiny, because the run ${own} keeps no settings of probe and knn; ` +
+        "--config, --set and --preset change it"
+      ])
+    }))
+
   const begun = (
     paths: { readonly out?: string; readonly from?: string; readonly continue?: string },
     preset?: string,

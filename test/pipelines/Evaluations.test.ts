@@ -233,9 +233,26 @@ describe("evaluations", () => {
         const single = { ...config, logreg: { c: [found.c] as const } }
         const alone = (set: FeatureSet) => logisticRegression(single, { train: set, tests: [test] })
         const both = yield* alone(FeatureSets.join(train, val))
-        assert.deepStrictEqual(both, { figures: found.figures, c: found.c, tried: [], atEdge: false })
+        assert.deepStrictEqual(both, {
+          figures: found.figures,
+          c: found.c,
+          fittedOn: "train",
+          tried: [],
+          atEdge: false
+        })
+        assert.strictEqual(found.fittedOn, "train and val")
+        const fixed = (validation: FeatureSet, tests: ReadonlyArray<FeatureSet>) =>
+          logisticRegression(single, { train, validation, tests })
+        assert.deepStrictEqual(yield* fixed(val, [test]), { ...both, fittedOn: "train and val" })
+        const wrong = shifted(around("wrong", 300, 1.5))
+        const misled = yield* fixed(wrong, [test])
+        assert.deepStrictEqual(misled.figures, (yield* alone(FeatureSets.join(train, wrong))).figures)
+        assert.isBelow(misled.figures[0]!.top1, (yield* alone(train)).figures[0]!.top1)
+        assert.strictEqual((yield* fixed(val, [val])).fittedOn, "train")
+        assert.deepStrictEqual(yield* fixed(train, [test]), yield* alone(train))
         const part = yield* logisticRegression(config, { train, validation: test, tests: [test] })
         assert.strictEqual(part.chosenOn, "a held-out part of train (6 of 60 images)")
+        assert.strictEqual(part.fittedOn, "train")
         assert.deepStrictEqual(
           part.figures,
           (yield* logisticRegression({ ...config, logreg: { c: [part.c] } }, { train, tests: [test] })).figures

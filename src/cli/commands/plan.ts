@@ -84,7 +84,7 @@ export const plan = Command.make("plan", {
     Described.withDefault("channels of the teacher's features: 48 of hog, 512 of CLIP ViT-B, 768 of DINO ViT-B", 48)
   ),
   stages: Flag.String("stages").pipe(
-    Described.withDefault("the stages, for example tokenizer,pretrain", Plan.StageName.literals.join(",")),
+    Described.withDefault(`one or more of ${Plan.StageName.literals.join(", ")}`, Plan.StageName.literals.join(",")),
     Flag.map(Flags.names)
   ),
   ...EngineFlags.flags,

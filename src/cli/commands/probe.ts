@@ -21,7 +21,7 @@ export const probe = Command.make("probe", {
   method: ProbeMethod.flag,
   validation: Flag.String("validation").pipe(
     Described.optional(
-      "the split that settings are chosen on, such as the regularisation; where it is one of --tests, a part of --train is held out instead",
+      "the split that settings are chosen on, such as the regularisation; where it is one of --tests, a part of --train is held out instead; --method logreg is then fitted on both",
       "a part of --train that is held out"
     )
   )

@@ -96,16 +96,19 @@ const lbfgs = (config: ProbeConfig, sets: ProbeSets, rule: Rule) =>
   })
 
 const logreg = (config: ProbeConfig, sets: ProbeSets, rule: Rule) =>
-  Effect.map(logisticRegression(config, sets, rule), ({ atEdge, c, chosenOn, figures, tried }): Figures.Variant => {
-    const { finalNorm, pooling, seed } = config
-    return {
-      verb: "probe",
-      config: { seed, pooling, finalNorm, ...LogregConfig.complete(config.logreg) },
-      figures,
-      how: { method: "logreg", c, chosenOn, ...(atEdge ? { edge: edge(c, "probe.logreg.c") } : {}) },
-      details: tried.length === 0 ? {} : { tried: tried.map(({ score, value }) => ({ c: value, top1: score })) }
+  Effect.map(
+    logisticRegression(config, sets, rule),
+    ({ atEdge, c, chosenOn, figures, fittedOn, tried }): Figures.Variant => {
+      const { finalNorm, pooling, seed } = config
+      return {
+        verb: "probe",
+        config: { seed, pooling, finalNorm, ...LogregConfig.complete(config.logreg) },
+        figures,
+        how: { method: "logreg", c, chosenOn, fittedOn, ...(atEdge ? { edge: edge(c, "probe.logreg.c") } : {}) },
+        details: tried.length === 0 ? {} : { tried: tried.map(({ score, value }) => ({ c: value, top1: score })) }
+      }
     }
-  })
+  )
 
 /** The networks and images of an evaluation. */
 interface Evaluated {

@@ -43,13 +43,23 @@ const same = (a: Json.Json, b: Json.Json): boolean => Json.canonical(a) === Json
 
 /**
  * The configuration that a network is evaluated with: its run's, with the flags over it; without a run the one that the flags
- * name. Fails as `ConfigFlags.resolve` does, and with a `ConfigError` where `--preset` contradicts the run.
+ * name. Says on standard error where a run keeps none, and nobody names one. Fails as `ConfigFlags.resolve` does, and with a `ConfigError` where `--preset` contradicts the run.
  */
 export const resolve = Effect.fn("patchword.RunConfig.resolve")(function*(
   given: ConfigFlags.ConfigFlags & { readonly network: string }
 ) {
   const kept = yield* of(given.network)
-  if (kept === undefined) return yield* ConfigFlags.resolve(given)
+  if (kept === undefined) {
+    const run = yield* Results.runOf(given.network)
+    if (Option.isSome(run) && Option.isNone(given.preset) && Option.isNone(given.config)) {
+      yield* Console.error(
+        `configuration: of the preset tiny, because the run ${run.value} keeps no settings of probe and knn; ` +
+          "--config, --set and --preset change it"
+      )
+      return yield* ConfigFlags.resolve({ ...given, preset: Option.some("tiny") })
+    }
+    return yield* ConfigFlags.resolve(given)
+  }
   const { knn, probe, run } = kept
   if (Option.isSome(given.preset)) {
     const name = given.preset.value

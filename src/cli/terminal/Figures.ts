@@ -36,6 +36,18 @@ export interface Variant {
 const known = (how: Variant["how"]): Readonly<Record<string, Json.Json>> =>
   Object.fromEntries(Object.entries(how).flatMap(([key, value]) => value === undefined ? [] : [[key, value]]))
 
+/** What people need beside a table of several variants: the images of each choice, and values at an end. */
+const REMARKS: ReadonlySet<string> = new Set(["chosenOn", "fittedOn", "edge"])
+
+const remarks = (variants: ReadonlyArray<Variant>): Readonly<Record<string, Json.Json>> =>
+  Object.fromEntries(
+    variants.flatMap(({ columns, how }) =>
+      Object.entries(known(how)).filter(([key]) => REMARKS.has(key)).map(([key, value]) =>
+        [[columns?.[0]?.method, key].filter((part) => part !== undefined).join(", "), value] as const
+      )
+    )
+  )
+
 /** Keeps figures where they belong, and prints them with how they came about. There is at least one variant. */
 export const keep = Effect.fnUntraced(function*(
   given: Given,
@@ -88,6 +100,7 @@ export const keep = Effect.fnUntraced(function*(
       json,
       {
         network,
+        ...(several && !json ? remarks(variants) : {}),
         ...(several ? {} : { ...known(variants[0]!.how), ...(json ? variants[0]!.details : {}) }),
         ...(several && json
           ? {

@@ -65,6 +65,8 @@ export interface Description {
   readonly producer: string
   readonly inputs: ReadonlyArray<Port>
   readonly outputs: ReadonlyArray<Port>
+  /** The names of the outputs that hold whole numbers, such as labels and codes. */
+  readonly integers: ReadonlyArray<string>
   readonly nodes: number
   /** The number of elements in its constants. */
   readonly parameters: number
@@ -76,6 +78,7 @@ interface Info {
   readonly name: string
   readonly type?: {
     readonly tensorType?: {
+      readonly elemType?: number
       readonly shape?: { readonly dim?: ReadonlyArray<{ readonly dimValue?: string; readonly dimParam?: string }> }
     }
   }
@@ -92,6 +95,9 @@ interface Decoded {
     readonly initializer?: ReadonlyArray<{ readonly name: string; readonly dims?: ReadonlyArray<string> }>
   }
 }
+
+/** The numbers of the integer types and of booleans in `TensorProto.DataType` of `onnx.proto`. */
+const WHOLE: ReadonlySet<number> = new Set([2, 3, 4, 5, 6, 7, 9, 12, 13])
 
 /**
  * Describes any ONNX model.
@@ -115,6 +121,7 @@ export const describe = (bytes: Uint8Array): Description => {
     producer: producerName,
     inputs: input.filter(({ name }) => !constants.has(name)).map(port),
     outputs: output.map(port),
+    integers: output.filter(({ type: of }) => WHOLE.has(of?.tensorType?.elemType ?? 0)).map(({ name }) => name),
     nodes: node.length,
     parameters: initializer.reduce((sum, { dims = [] }) => sum + dims.reduce((size, dim) => size * Number(dim), 1), 0),
     metadata: Object.fromEntries(metadataProps.map(({ key, value }) => [key, value]))

@@ -538,7 +538,9 @@ const makeInspect = Effect.gen(function*() {
       try: () => OnnxModel.describe(content),
       catch: () => new Unknown({ problem: "this is not an ONNX model, or it is damaged" })
     }))
-    const patches = found.outputs.filter(({ shape }) => shape.length === 3).map(({ name }) => name)
+    const patches = found.outputs.map(({ name }) => name).filter((name, i) =>
+      found.outputs[i]!.shape.length === 3 && !found.integers.includes(name)
+    )
     return OnnxFile.make({
       path: given,
       ...about,

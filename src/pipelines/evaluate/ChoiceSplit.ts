@@ -44,6 +44,17 @@ export interface ChoiceSplit<S extends FeatureSet = FeatureSet> {
 }
 
 /**
+ * Matches the classes of `validation` with those of `train`. Nothing if there is no `validation`, if it has the images of `train`,
+ * or if one of its images is tested under any name. Fails with `ClassesError`.
+ */
+export const given = Effect.fnUntraced(function*<S extends FeatureSet>(sets: ProbeSets<S>, rule: Classes.Rule) {
+  const { tests, train, validation } = sets
+  if (validation === undefined || [train, ...tests].some(({ digest }) => digest === validation.digest)) return undefined
+  if (FeatureSets.overlaps(validation, tests)) return undefined
+  return yield* Effect.fromResult(Classes.meet(train, validation, rule))
+})
+
+/**
  * Selects the images for a choice: `validation`, or a share of `train` that is held out by key. The share is taken if there is
  * no `validation`, if it has the images of `train`, or if one of its images is tested under any name.
  *
@@ -57,14 +68,11 @@ export const of = Effect.fnUntraced(function*<S extends FeatureSet>(
     readonly settings: readonly [string, ...ReadonlyArray<string>]
   }
 ) {
-  const { tests, train, validation } = sets
-  if (
-    validation !== undefined && [train, ...tests].every(({ digest }) => digest !== validation.digest) &&
-    !FeatureSets.overlaps(validation, tests)
-  ) {
-    const on = yield* Effect.fromResult(Classes.meet(train, validation, rule))
-    const given: ChoiceSplit<S> = { rest: train, on, chosenOn: validation.name }
-    return given
+  const { train } = sets
+  const whole = yield* given(sets, rule)
+  if (whole !== undefined) {
+    const choice: ChoiceSplit<S> = { rest: train, on: whole, chosenOn: whole.set.name }
+    return choice
   }
   const parts = ValidationSplit.split(train, held, held.share)
   if (parts.held.length === 0) return yield* new NothingToChooseOn({ split: train.name, settings: held.settings })

@@ -22,6 +22,8 @@ export interface Regressed {
   readonly c: number
   /** The split, or the part of a split, for the choice of C. Undefined if only one value was given. */
   readonly chosenOn?: string
+  /** The splits that the reported classifier is fitted on: `train`, or `train and val`. */
+  readonly fittedOn: string
   /** All values of C that were tried, ascending, with their top-1 accuracy on that split. */
   readonly tried: ReadonlyArray<PenaltySearch.Tried>
   /** True if the best C is at an end of the tried values. A better one may lie beyond. */
@@ -75,6 +77,9 @@ const examplesOf = ({ classes, features, labels }: FeatureSet): LogisticRegressi
   classes: classes.length
 })
 
+const joined = (first: FeatureSet, second: Classes.Met<FeatureSet>): FeatureSet =>
+  FeatureSets.join(first, { features: second.set.features, labels: second.labels })
+
 const measure = (
   test: Classes.Met<FeatureSet>,
   { classes, width }: LogisticRegression.Examples,
@@ -90,7 +95,8 @@ const measure = (
  * equal accuracies the first C is taken. The features are used as they are. The classes of the sets are matched with those of
  * `train` by name.
  *
- * `validation` is left out as `ChoiceSplit.of` says. With one value of C there is no choice, and `train` alone is fitted.
+ * `validation` is left out as `ChoiceSplit.of` says. With one value of C there is no choice. It is fitted on the same images as a
+ * chosen one: on `train` and `validation`, or on `train` alone if `validation` is left out.
  *
  * Fails with `ClassesError` if labels are not classes or classes do not match, and with `NothingToChooseOn`.
  */
@@ -104,6 +110,8 @@ export const logisticRegression = Effect.fn("patchword.logisticRegression")(func
   yield* FeatureSets.annotateSpan(train, tests)
   const options = LogregConfig.complete(config.logreg)
   const met = yield* Effect.fromResult(Classes.meetAll(train, tests, rule))
+  const named = (validation: ChoiceSplit.ProbeSets["validation"]) =>
+    validation === undefined ? train.name : `${train.name} and ${validation.name}`
   const finished = (
     { choice, point }: {
       readonly choice: Omit<Regressed, "figures">
@@ -112,7 +120,10 @@ export const logisticRegression = Effect.fn("patchword.logisticRegression")(func
   ): Regressed => ({ ...choice, figures: met.map((test) => measure(test, examplesOf(train), point)) })
   if (new Set(options.c).size === 1) {
     const c = options.c[0]
-    return finished({ choice: { c, tried: [], atEdge: false }, point: yield* fit(examplesOf(train), c, options) })
+    const more = yield* ChoiceSplit.given(sets, rule)
+    const learned = more === undefined ? train : joined(train, more)
+    const choice = { c, fittedOn: named(more?.set), tried: [], atEdge: false }
+    return finished({ choice, point: yield* fit(examplesOf(learned), c, options) })
   }
   const { chosenOn, on, rest } = yield* ChoiceSplit.of(sets, rule, {
     seed: config.seed,
@@ -133,7 +144,7 @@ export const logisticRegression = Effect.fn("patchword.logisticRegression")(func
     next = search.next(measure(on, examples, before).top1)
   }
   const { atEdge, best, tried } = next.value
-  const both = FeatureSets.join(rest, { features: on.set.features, labels: on.labels })
-  const point = yield* fit(examplesOf(both), best, options, points.get(best))
-  return finished({ choice: { c: best, chosenOn, tried, atEdge }, point })
+  const point = yield* fit(examplesOf(joined(rest, on)), best, options, points.get(best))
+  const fittedOn = named(rest === train ? on.set : undefined)
+  return finished({ choice: { c: best, chosenOn, fittedOn, tried, atEdge }, point })
 })
