@@ -178,8 +178,9 @@ const endsInLine = async (handle: FileHandle): Promise<boolean> => {
 }
 
 const addLines = async (file: string, lines: ReadonlyArray<string>): Promise<void> => {
-  await using handle = await open(file, APPEND)
-  await handle.appendFile(`${await endsInLine(handle) ? "" : "\n"}${lines.join("\n")}\n`)
+  const handle = await open(file, APPEND)
+  const added = endsInLine(handle).then((ends) => handle.appendFile(`${ends ? "" : "\n"}${lines.join("\n")}\n`))
+  await added.finally(() => handle.close())
 }
 
 /** Tests whether a process of this machine is running. */
