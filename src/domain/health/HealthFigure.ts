@@ -13,8 +13,8 @@
  */
 import { Schema } from "effect"
 
-/** The name of a figure. Those of a tokenizer come first, then those of a pretrained network. */
-export const Name = Schema.Literals([
+/** The figures of a tokenizer. */
+export const TOKENIZER = [
   "usedShare",
   "deadCodes",
   "rareShare",
@@ -34,13 +34,14 @@ export const Name = Schema.Literals([
   "cosine",
   "cosineBest",
   "cosineLost",
-  "gradientGrowth",
-  "tokenSimilarity",
-  "tokenSpread",
-  "featureRank",
-  "lossOverEntropy",
-  "accuracy"
-])
+  "gradientGrowth"
+] as const
+
+/** The figures of a pretrained network. */
+export const BACKBONE = ["tokenSimilarity", "tokenSpread", "featureRank", "lossOverEntropy", "accuracy"] as const
+
+/** The name of a figure. Those of a tokenizer come first, then those of a pretrained network. */
+export const Name = Schema.Literals([...TOKENIZER, ...BACKBONE])
 export type Name = typeof Name.Type
 
 /** The values between which a figure is healthy. One of the two may be missing. */

@@ -11,7 +11,7 @@
  * assert.deepStrictEqual(await Effect.runPromise(found), [])
  * ```
  */
-import { Effect, type FileSystem, Option, type Path, Schema } from "effect"
+import { Effect, type FileSystem, type Path, Schema } from "effect"
 import * as Fidelity from "../../domain/fidelity/Fidelity.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as Quantity from "../../domain/values/Quantity.ts"
@@ -82,13 +82,4 @@ export const read: (
   run: string
 ) => Effect.Effect<ReadonlyArray<Sample>, Results.ResultsError, FileSystem.FileSystem | Path.Path> = Effect.fn(
   "patchword.CompletionSample.read"
-)(function*(run) {
-  const { fs, path, readText } = yield* Files.make
-  const folder = path.join(run, FOLDER)
-  const names = yield* Results.within(folder)(Files.ifThere(Files.onFailure(folder)(fs.readDirectory(folder))))
-  const files = Option.getOrElse(names, () => []).filter((name) => /^[^.].*\.json$/.test(name)).toSorted()
-  return yield* Effect.forEach(files, (name) => {
-    const file = path.join(folder, name)
-    return readText(file).pipe(Effect.flatMap(parse), Results.within(file))
-  })
-})
+)((run) => Results.readFolder(run, FOLDER, (name) => !name.startsWith("."), parse))

@@ -187,24 +187,31 @@ export const parse = (content: string): Effect.Effect<Result, NoResult> =>
   Effect.mapError(decode(content), ({ message }) => new NoResult({ problem: message }))
 
 /**
- * Reads the results of verbs in a run's folder, ordered by the names of their files. Fails with `NoResult` if `parse` does.
+ * Reads the JSON files of a folder in a run's folder, ordered by their names. `isOne` tells the names of those that `parse` takes.
+ * Fails with `NoResult` if `parse` does.
  */
-export const readAll = Effect.fnUntraced(function*<A>(
+export const readFolder = Effect.fnUntraced(function*<A>(
   run: string,
-  verbs: ReadonlyArray<string>,
+  name: string,
+  isOne: (name: string) => boolean,
   parse: (content: string) => Effect.Effect<A, NoResult>
 ) {
   const { fs, path, readText } = yield* Files.make
-  const folder = path.join(run, FOLDER)
+  const folder = path.join(run, name)
   const names = yield* within(folder)(Files.ifThere(Files.onFailure(folder)(fs.readDirectory(folder))))
-  const files = Option.getOrElse(names, () => []).filter((name) =>
-    name.endsWith(".json") && verbs.some((verb) => name.startsWith(`${verb}-`))
-  ).toSorted()
+  const files = Option.getOrElse(names, () => []).filter((name) => name.endsWith(".json") && isOne(name)).toSorted()
   return yield* Effect.forEach(files, (name) => {
     const file = path.join(folder, name)
     return readText(file).pipe(Effect.flatMap(parse), within(file))
   })
 })
+
+/** Reads the results of verbs in a run's folder, ordered by the names of their files. Fails with `NoResult` if `parse` does. */
+export const readAll = <A>(
+  run: string,
+  verbs: ReadonlyArray<string>,
+  parse: (content: string) => Effect.Effect<A, NoResult>
+) => readFolder(run, FOLDER, (name) => verbs.some((verb) => name.startsWith(`${verb}-`)), parse)
 
 /** Reads all results in a run's folder, ordered by the names of their files. Fails with `NoResult` if one is damaged. */
 export const read: (

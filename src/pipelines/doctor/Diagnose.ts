@@ -1,7 +1,7 @@
 /** The diagnosis of a run: reads its log, weights and checkpoints, and looks at images where they are given. */
 import { Effect } from "effect"
 import type { Figures } from "../../domain/health/Diagnosis.ts"
-import type * as HealthFigure from "../../domain/health/HealthFigure.ts"
+import * as HealthFigure from "../../domain/health/HealthFigure.ts"
 import * as HealthReport from "../../domain/health/HealthReport.ts"
 import * as LogFigures from "../../domain/health/LogFigures.ts"
 import { version } from "../../domain/values/Version.ts"
@@ -13,33 +13,6 @@ import * as CodebookFigures from "./CodebookFigures.ts"
 import * as HealthFile from "./HealthFile.ts"
 import * as ImageFigures from "./ImageFigures.ts"
 import * as RunState from "./RunState.ts"
-
-/** The figures that a tokenizer and a pretrained network can have. */
-const EXPECTED: Readonly<Record<"Tokenizer" | "Backbone", ReadonlyArray<HealthFigure.Name>>> = {
-  Tokenizer: [
-    "usedShare",
-    "deadCodes",
-    "rareShare",
-    "entropy",
-    "perplexityShare",
-    "churn",
-    "stillShare",
-    "norm",
-    "normSpread",
-    "quantizationError",
-    "positionShare",
-    "positionPerplexity",
-    "codebookRank",
-    "vectorRank",
-    "batchUsage",
-    "batchPerplexityShare",
-    "cosine",
-    "cosineBest",
-    "cosineLost",
-    "gradientGrowth"
-  ],
-  Backbone: ["tokenSimilarity", "tokenSpread", "featureRank", "lossOverEntropy", "accuracy"]
-}
 
 const ON_IMAGES: ReadonlySet<HealthFigure.Name> = new Set([
   "usedShare",
@@ -124,7 +97,7 @@ const ofTokenizer = Effect.fnUntraced(function*<E, R>(
     ...measured(stillShare === undefined ? {} : { stillShare }, `the weights, ${states}`),
     ...measured(running, "the running counts in the weights"),
     ...measured(logged, lastRows(rows))
-  ], EXPECTED.Tokenizer)
+  ], HealthFigure.TOKENIZER)
   const why = (name: HealthFigure.Name): string => {
     if (now === undefined && (name === "codebookRank" || name === "quantizationError" || name === "stillShare")) {
       return "the quantizer has no codebook of vectors"
@@ -142,7 +115,7 @@ const ofTokenizer = Effect.fnUntraced(function*<E, R>(
     }
     return `the log has ${rows.length} rows of the stage, and these need ${LogFigures.FEWEST} with such columns`
   }
-  const about = { stage, step, finished, missing: missing(EXPECTED.Tokenizer, found, why) }
+  const about = { stage, step, finished, missing: missing(HealthFigure.TOKENIZER, found, why) }
   return HealthReport.ofTokenizer(about, config, found)
 })
 
@@ -163,12 +136,12 @@ const ofBackbone = Effect.fnUntraced(function*<E, R>(
       LogFigures.ofBackbone(rows, bound),
       entropy === undefined ? `${lastRows(rows)}, even codes` : lastRows(rows)
     )
-  ], EXPECTED.Backbone)
+  ], HealthFigure.BACKBONE)
   const why = (name: HealthFigure.Name): string =>
     ON_IMAGES.has(name)
       ? "these need images (--images)"
       : `the log has ${rows.length} rows of the stage, and these need ${LogFigures.FEWEST_OF_PRETRAINING} with such columns`
-  const about = { stage, step, finished, missing: missing(EXPECTED.Backbone, found, why) }
+  const about = { stage, step, finished, missing: missing(HealthFigure.BACKBONE, found, why) }
   return HealthReport.ofBackbone(about, model.config, found)
 })
 
