@@ -1,0 +1,24 @@
+/**
+ * What a worker thread needs to talk to the other ranks of a job. A rank is one of several workers that train together, each on its
+ * share of the batch.
+ */
+
+/** The connection of one rank to all others. All calls block. All ranks make the same calls in the same order. */
+export interface Collectives {
+  /** The number of this rank, from 0. */
+  readonly rank: number
+  readonly size: number
+  /** Sums an array over all ranks, in place. Afterwards every rank has the same bytes. */
+  readonly sum: (values: Float32Array) => void
+}
+
+/** How ranks that are threads of one process meet: the memory that they share, and the place of one among them. */
+export interface ThreadsOrigin {
+  readonly kind: "threads"
+  readonly memory: SharedArrayBuffer
+  readonly rank: number
+  readonly size: number
+}
+
+/** How a worker opens its connection (`Connection.open`): plain data that passes to a thread. */
+export type CollectivesOrigin = ThreadsOrigin

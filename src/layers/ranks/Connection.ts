@@ -1,0 +1,10 @@
+/** Opens the connection of a worker thread to the other ranks. */
+import type { Collectives, CollectivesOrigin } from "./Collectives.ts"
+import * as ThreadRanks from "./ThreadRanks.ts"
+
+/**
+ * Opens the connection of a rank.
+ *
+ * @throws Error when the others cannot be reached.
+ */
+export const open = (origin: CollectivesOrigin): Collectives => ThreadRanks.open(origin)
