@@ -15,6 +15,7 @@
 import { Effect, FileSystem, type Path } from "effect"
 import { version } from "../domain/values/Version.ts"
 import * as Files from "../layers/files/Files.ts"
+import * as Atlas from "../pipelines/atlas/Atlas.ts"
 import type { Chart } from "../pipelines/report/Charts.ts"
 import { type Html, html, json, raw } from "../pipelines/report/Html.ts"
 import * as Script from "../pipelines/report/Script.ts"
@@ -85,7 +86,7 @@ export const render = Effect.fn("patchword.Exported.render")(
     const sections = [sectionOf(FIRST, RunList.page(runs, folders, links))]
     for (const run of runs) {
       for (const view of Views.all) {
-        const place = { ...run, links, from: charts.length, inner: "" }
+        const place = { ...run, links, atlas: Atlas.open, from: charts.length, inner: "" }
         const shown = yield* Inside.within([run.run.path])(Views.page(view, place))
         if (shown === undefined) continue
         charts.push(...shown.page.charts ?? [])

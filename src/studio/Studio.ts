@@ -20,11 +20,17 @@
 import { Context, Effect, FileSystem, Layer, Option, Path, Predicate, Redacted, Runtime } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { Base64Url } from "effect/encoding"
-import { HttpRouter, HttpServer, type HttpServerRequest, HttpServerResponse } from "effect/http"
+import {
+  HttpMiddleware,
+  HttpRouter,
+  HttpServer,
+  HttpServerError,
+  type HttpServerRequest,
+  HttpServerResponse
+} from "effect/http"
 import type { Told } from "../domain/values/TaggedError.ts"
 import * as Files from "../layers/files/Files.ts"
 import * as BrowserModules from "../pipelines/report/BrowserModules.ts"
-import * as RunTokenizer from "../pipelines/tokenize/RunTokenizer.ts"
 import * as ListenError from "./ListenError.ts"
 import * as Compared from "./pages/Compared.ts"
 import * as Frame from "./pages/Frame.ts"
@@ -40,6 +46,7 @@ import * as Changes from "./server/Changes.ts"
 import * as Events from "./server/Events.ts"
 import * as Headers from "./server/Headers.ts"
 import * as Inside from "./server/Inside.ts"
+import * as Opened from "./server/Opened.ts"
 import * as RunFiles from "./server/RunFiles.ts"
 import * as Shelf from "./server/Shelf.ts"
 
@@ -71,11 +78,18 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const { access = LOCAL, runs } = options
   const prefix = (options.prefix ?? "").replace(/\/+$/, "")
   const assets = yield* Assets.read
+  const opened = yield* Opened.make
   const links = Links.served(prefix)
   const asset = (name: string) => `${prefix}/assets/${name}`
 
-  const show = (page: Frame.Page, modules: ReadonlyArray<string> = [], status = 200): Response =>
+  const show = (
+    request: Request,
+    page: Frame.Page,
+    modules: ReadonlyArray<string> = [],
+    status = 200
+  ): Response =>
     Answers.page(
+      request,
       Frame.render(page, links, {
         style: asset(Assets.STYLE),
         charts: asset(Assets.CHARTS),
@@ -84,7 +98,8 @@ const make = Effect.fnUntraced(function*(options: Options) {
       status
     )
 
-  const lost = (what: string) => show(frame("Not found", missing(`${what} is not here.`)), [], 404)
+  const lost = (request: Request, what: string) =>
+    show(request, frame("Not found", missing(`${what} is not here.`)), [], 404)
 
   const answered = (
     request: Request,
@@ -109,7 +124,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
       }))
     }
     return answer.pipe(
-      Effect.catch((error) => Effect.succeed(show(frame("Not possible", failed(error)), [], statusOf(error))))
+      Effect.catch((error) => Effect.succeed(show(request, frame("Not possible", failed(error)), [], statusOf(error))))
     )
   }
 
@@ -137,6 +152,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
   ]
 
   const ofRun = (
+    request: Request,
     id: string | undefined,
     answer: (found: Links.Named) => Effect.Effect<Response, Told, Io>
   ): Effect.Effect<Response, Told, Io> =>
@@ -144,40 +160,45 @@ const make = Effect.fnUntraced(function*(options: Options) {
       Shelf.find(runs, id ?? ""),
       (found) =>
         found === undefined
-          ? Effect.succeed(lost(`The run ${id ?? ""}`))
+          ? Effect.succeed(lost(request, `The run ${id ?? ""}`))
           : Inside.within([found.run.path])(answer(found))
     )
 
   return [
-    ...reading("/compare", ({ url }) =>
+    ...reading("/compare", (request) =>
       Effect.gen(function*() {
-        const chosen = new Set(new URLSearchParams(url.split("?")[1] ?? "").getAll("run"))
+        const chosen = new Set(new URLSearchParams(request.url.split("?")[1] ?? "").getAll("run"))
         const found = (yield* Shelf.all(runs)).filter(({ id }) => chosen.has(id))
-        return show(yield* Inside.within(found.map(({ run }) => run.path))(Compared.page(found, links)))
+        return show(request, yield* Inside.within(found.map(({ run }) => run.path))(Compared.page(found, links)))
       })),
     ...reading("/assets/*", (request, { "*": name = "" }) => {
       const found = assets.get(name)
-      return Effect.succeed(found === undefined ? lost("The file") : Answers.asset(request, found))
+      return Effect.succeed(found === undefined ? lost(request, "The file") : Answers.asset(request, found))
     }),
     ...reading(
       "/runs/:run",
-      (_, { run }) =>
-        ofRun(run, ({ id }) => Effect.succeed(HttpServerResponse.redirect(links.run(id, Views.all[0]!.id))))
+      (request, { run }) =>
+        ofRun(request, run, ({ id }) => Effect.succeed(HttpServerResponse.redirect(links.run(id, Views.all[0]!.id))))
     ),
     route(
       "POST",
       "/runs/:run/notes",
       (request, { run }) =>
-        ofRun(run, ({ id, run: { path: folder } }) => Changes.answer(request, folder, links.run(id, "overview")))
+        ofRun(
+          request,
+          run,
+          ({ id, run: { path: folder } }) => Changes.answer(request, folder, links.run(id, "overview"))
+        )
     ),
     ...reading(
       "/runs/:run/report.html",
       (request, { run }) =>
         ofRun(
+          request,
           run,
           Effect.fnUntraced(function*({ run: { path: folder } }) {
             const found = yield* RunFiles.report(folder)
-            if (found === undefined) return lost("The report")
+            if (found === undefined) return lost(request, "The report")
             return HttpServerResponse.setHeader(
               yield* Answers.file(request, found),
               "content-security-policy",
@@ -188,40 +209,43 @@ const make = Effect.fnUntraced(function*(options: Options) {
     ),
     ...reading(
       "/runs/:run/events",
-      (request, { run }) => ofRun(run, ({ run: found }) => Events.answer(request, found.path))
+      (request, { run }) => ofRun(request, run, ({ run: found }) => Events.answer(request, found.path))
     ),
     ...reading(
       "/runs/:run/files/*",
       (request, { "*": name = "", run }) =>
         ofRun(
+          request,
           run,
           Effect.fnUntraced(function*({ run: { path: folder } }) {
             const found = yield* RunFiles.find(folder, name)
-            return found === undefined ? lost("The file") : yield* Answers.file(request, found)
+            return found === undefined ? lost(request, "The file") : yield* Answers.file(request, found)
           })
         )
     ),
     ...reading(
       `/runs/:run/${Tokenized.FILES}/*`,
-      (_, { "*": name = "", run }) =>
+      (request, { "*": name = "", run }) =>
         ofRun(
+          request,
           run,
           Effect.fnUntraced(function*({ run: { path: folder } }) {
-            const found = yield* RunTokenizer.file(folder, name)
-            return found === undefined ? lost("The file") : Answers.bytes(yield* found.bytes, found.type)
+            const found = yield* opened.tokenizer(folder, name)
+            return found === undefined ? lost(request, "The file") : yield* Answers.made(request, found)
           })
         )
     ),
     ...reading(
       "/runs/:run/:view/*",
-      (_, { "*": inner = "", run, view = "" }) =>
+      (request, { "*": inner = "", run, view = "" }) =>
         ofRun(
+          request,
           run,
           Effect.fnUntraced(function*(named) {
             const found = Views.find(view)
-            const shown = found && (yield* Views.page(found, { ...named, links, from: 0, inner }))
-            if (shown === undefined) return lost(`The view ${view}`)
-            const answer = show(shown.page, shown.modules.map(BrowserModules.nameOf), shown.isLost ? 404 : 200)
+            const shown = found && (yield* Views.page(found, { ...named, links, atlas: opened.atlas, from: 0, inner }))
+            if (shown === undefined) return lost(request, `The view ${view}`)
+            const answer = show(request, shown.page, shown.modules.map(BrowserModules.nameOf), shown.isLost ? 404 : 200)
             return shown.runsWasm
               ? HttpServerResponse.setHeader(answer, "content-security-policy", Headers.WASM)
               : answer
@@ -229,13 +253,14 @@ const make = Effect.fnUntraced(function*(options: Options) {
         )
     ),
     // The router takes this one for the first page, too, where the pages have a prefix.
-    route("*", "*", ({ method, url }) => {
+    route("*", "*", (request) => {
+      const { method, url } = request
       if (method !== "GET" && method !== "HEAD") {
         return Effect.succeed(Answers.sentence("The studio answers GET and HEAD.", 405, { allow: "GET, HEAD" }))
       }
       return /^\/(?:\?|$)/.test(url)
-        ? Effect.map(Shelf.all(runs), (found) => show(RunList.page(found, runs, links)))
-        : Effect.succeed(lost("The page"))
+        ? Effect.map(Shelf.all(runs), (found) => show(request, RunList.page(found, runs, links)))
+        : Effect.succeed(lost(request, "The page"))
     })
   ]
 })
@@ -267,6 +292,24 @@ const isLoopback = (host: string): boolean => /^(?:localhost|::1|127(?:\.\d{1,3}
 /** The address by which a machine reaches a server on itself that listens at all of its addresses. */
 const reached = (host: string): string => host === "0.0.0.0" || host === "::" ? "localhost" : host
 
+const isUnread = (error: unknown): boolean =>
+  HttpServerError.isHttpServerError(error) && error.reason._tag === "RouteNotFound"
+
+// The router asks no route for an address that it cannot decode.
+const unread = HttpRouter.middleware(
+  (answer) =>
+    Effect.catch(answer, (error) =>
+      isUnread(error)
+        ? Effect.succeed(Answers.secured(Answers.sentence("This address cannot be read. Check it after each %.", 404)))
+        : Effect.fail(error)),
+  { global: true }
+)
+
+// Events are sent one by one, pictures are compressed already, and weights do not become smaller.
+const compressed = HttpMiddleware.compression({
+  compressible: (type) => /^(?:text\/(?!event-stream)|application\/json)/.test(type)
+})
+
 /** Serves the studio while the layer lives. Fails with a `ListenError` if it cannot listen, with what to do. */
 export const layer = (options: ServerOptions): Layer.Layer<Studio, ListenError.ListenError | Files.FileError> => {
   const { host = "127.0.0.1", port = PORT, prefix, runs } = options
@@ -289,7 +332,7 @@ export const layer = (options: ServerOptions): Layer.Layer<Studio, ListenError.L
     }).pipe(
       Layer.catchTag("ServeError", ({ cause }) => Layer.effectContext(Effect.fail(ListenError.of(host, port, cause))))
     )
-    const pages = routes({ runs, access, ...(prefix === undefined ? {} : { prefix }) })
+    const pages = Layer.merge(routes({ runs, access, ...(prefix === undefined ? {} : { prefix }) }), unread)
     const studio = Layer.effect(
       Studio,
       Effect.map(HttpServer.HttpServer, ({ address }) => {
@@ -301,7 +344,12 @@ export const layer = (options: ServerOptions): Layer.Layer<Studio, ListenError.L
     )
     return Layer.merge(
       studio,
-      HttpRouter.serve(pages, { disableListenLog: true, disableLogger: true, routerConfig: { maxParamLength: 1024 } })
+      HttpRouter.serve(pages, {
+        middleware: compressed,
+        disableListenLog: true,
+        disableLogger: true,
+        routerConfig: { maxParamLength: 1024 }
+      })
     ).pipe(Layer.provide(server))
   })).pipe(Layer.provide(Files.layerNode))
 }

@@ -73,17 +73,26 @@ export const atlas: Atlas.Atlas = {
     "classes.classes": int32([CODES, 1], (code) => code % 2),
     "classes.counts": int32([CODES, 1], () => 1),
     "classes.totals": int32([2], () => 14)
-  }
+  },
+  lost: new Set()
 }
 
 /** Writes the atlas into a run folder, with the pictures of a few codes. */
-export const write = Effect.fnUntraced(function*(run: string, pictures: ReadonlyArray<number>) {
+export const write = Effect.fnUntraced(function*(
+  run: string,
+  pictures: ReadonlyArray<number>,
+  figures: Partial<Atlas.Figures> = {}
+) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const at = (name: string) => path.join(run, AtlasIndex.FOLDER, name)
   yield* fs.makeDirectory(at("patches"), { recursive: true })
   const arrays = Safetensors.encode(atlas.tensors)
-  const index = { ...atlas.index, arrays: createHash("sha256").update(arrays).digest("hex") }
+  const index = {
+    ...atlas.index,
+    figures: { ...atlas.index.figures, ...figures },
+    arrays: createHash("sha256").update(arrays).digest("hex")
+  }
   yield* fs.writeFile(at(AtlasIndex.ARRAYS), arrays)
   yield* fs.writeFileString(at(AtlasIndex.INDEX), yield* Schema.encodeEffect(AtlasIndex.IndexText)(index))
   const { images } = index.figures

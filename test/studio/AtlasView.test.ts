@@ -2,6 +2,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Path } from "effect"
 import * as Exported from "../../src/studio/Exported.ts"
+import * as Opened from "../../src/studio/server/Opened.ts"
 import * as Studio from "../../src/studio/Studio.ts"
 import { CODES, HOSTILE, write } from "../e2e/atlasSample.ts"
 import { ask, makeRun } from "./kit.ts"
@@ -54,6 +55,38 @@ describe("the atlas in the studio", () => {
         (yield* ask(address, "/runs/demo/atlas/codes/3")).text,
         "patches/3.webp is damaged (it is missing)"
       )
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+
+  it.effect("is opened once, and again when it was made again or removed", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const { address, root } = yield* serve
+      const opened: Array<string> = []
+      const counting = FileSystem.make({
+        ...fs,
+        open: (file, options) => {
+          opened.push(file)
+          return fs.open(file, options)
+        }
+      })
+      const run = `${root}/demo`
+      const readers = yield* Opened.make
+      const times = readers.atlas(run).pipe(
+        Effect.provideService(FileSystem.FileSystem, counting),
+        Effect.map(() => opened.filter((file) => file.endsWith("codes.safetensors")).length)
+      )
+      assert.deepStrictEqual(yield* Effect.all([times, times, times], { concurrency: 2 }), [1, 1, 1])
+      const told = ask(address, "/runs/demo/atlas").pipe(
+        Effect.map(({ text }) => /among the (.*?) patches|(This run has no atlas)/.exec(text)?.slice(1))
+      )
+      assert.deepStrictEqual(yield* told, ["28", undefined])
+      yield* write(run, [49, 99], { patches: 56 })
+      assert.strictEqual(yield* times, 2)
+      assert.deepStrictEqual(yield* told, ["56", undefined])
+      yield* fs.remove(`${run}/atlas`, { recursive: true })
+      const error = yield* Effect.flip(readers.atlas(run))
+      assert.strictEqual(error._tag === "AtlasError" && error.reason._tag, "NoAtlas")
+      assert.deepStrictEqual(yield* told, [undefined, "This run has no atlas"])
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
 
   it.effect("says how to make an atlas that is not there", () =>

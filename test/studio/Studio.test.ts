@@ -251,9 +251,29 @@ describe("the server of the studio", () => {
         const again = yield* ask(address, asked, { headers: { "if-none-match": `"other", W/${tag}` } })
         assert.deepStrictEqual([again.status, again.text, again.headers["etag"]], [304, "", tag])
       }
+      const page = yield* ask(address, "/runs/demo/overview", { headers: { "accept-encoding": "gzip" } })
+      assert.deepStrictEqual(
+        [page.headers["content-encoding"], page.headers["vary"], page.headers["cache-control"]],
+        ["gzip", "Accept-Encoding", "private, no-cache"]
+      )
+      const again = { headers: { "if-none-match": String(page.headers["etag"]) } }
+      assert.strictEqual((yield* ask(address, "/runs/demo/overview", again)).status, 304)
+      yield* Notes.tag(path.join(runs[0]!, "demo"), ["new"])
+      assert.strictEqual((yield* ask(address, "/runs/demo/overview", again)).status, 200)
       const before = String((yield* ask(address, name)).headers["etag"])
       yield* fs.writeFileString(path.join(runs[0]!, "demo/atlas/sprite-0.png"), "another")
       assert.strictEqual((yield* ask(address, name, { headers: { "if-none-match": before } })).text, "another")
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("tells that it cannot read an address", () =>
+    Effect.gen(function*() {
+      const { runs } = yield* folder
+      const address = yield* serve({ runs })
+      for (const path of ["/%ff", "/runs/%ff/atlas", "/assets/%zz"]) {
+        const { headers, status, text } = yield* ask(address, path)
+        assert.deepStrictEqual([status, headers["x-content-type-options"]], [404, "nosniff"])
+        assert.match(text, /^This address cannot be read/)
+      }
     }).pipe(Effect.provide(NodeServices.layer)))
 
   it.effect("keeps a report that a run left in a sandbox", () =>

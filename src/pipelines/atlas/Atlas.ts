@@ -11,7 +11,7 @@
  * assert.match(error.message, /there is no atlas in it; make one by patchword atlas/)
  * ```
  */
-import { Effect, type FileSystem, Option, type Path } from "effect"
+import { Effect, type FileSystem, Option, Path } from "effect"
 import type { Grid } from "../../domain/values/Grid.ts"
 import type * as Safetensors from "../../domain/weights/Safetensors.ts"
 import * as Files from "../../layers/files/Files.ts"
@@ -31,7 +31,24 @@ export interface Atlas {
   readonly folder: string
   readonly index: AtlasIndex.AtlasIndex
   readonly tensors: Readonly<Record<string, Safetensors.Tensor>>
+  /** The pictures that must be there and are not, by their names in the folder. */
+  readonly lost: ReadonlySet<string>
 }
+
+/**
+ * Returns a text that changes whenever the atlas of a run is made, made again, or removed, and when one of its pictures comes or goes. A reader who keeps
+ * an opened atlas compares it.
+ */
+export const version = Effect.fnUntraced(function*(
+  directory: string
+): Effect.fn.Return<string, Files.FileError, Path.Path> {
+  const path = yield* Path.Path
+  const parts = yield* Effect.forEach(
+    [AtlasIndex.INDEX, AtlasIndex.ARRAYS, ...AtlasIndex.PICTURES],
+    (name) => Files.ifThere(Files.version(path.join(directory, AtlasIndex.FOLDER, name)))
+  )
+  return parts.map((part) => Option.getOrElse(part, () => "-")).join(", ")
+})
 
 /** Opens the atlas of a run. Fails with `NoAtlas` if there is none or it is not finished, and with `AtlasDamaged`. */
 export const open: (
@@ -47,7 +64,8 @@ export const open: (
         return yield* new NoAtlas({ scanned: Option.isNone(saved) ? null : saved.value.scanned })
       }
       const index = yield* AtlasState.parse(text.value)
-      const atlas: Atlas = { folder, index, tensors: yield* AtlasCheck.arrays(files, folder, index) }
+      const tensors = yield* AtlasCheck.arrays(files, folder, index)
+      const atlas: Atlas = { folder, index, tensors, lost: yield* AtlasCheck.lost(files, folder, index, tensors) }
       return atlas
     })
     return yield* within(folder)(read)
@@ -186,9 +204,11 @@ export const used = (atlas: Atlas): ReadonlyArray<number> => {
   return Array.from(all.keys()).filter((one) => all[one]! > 0).toSorted((a, b) => all[b]! - all[a]! || a - b)
 }
 
-/** Returns the pictures that a code must have, by their names in the folder of the atlas. */
-export const picturesOf = (atlas: Atlas, code: number): ReadonlyArray<string> =>
-  AtlasCheck.picturesOf(atlas.tensors, code)
+/** Returns the error of the first picture of a code that is missing; undefined if all are there. */
+export const lostOf = (atlas: Atlas, code: number): AtlasDamaged | undefined => {
+  const name = AtlasCheck.picturesOf(atlas.tensors, code).find((one) => atlas.lost.has(one))
+  return name === undefined ? undefined : AtlasCheck.missing(name)
+}
 
 /** An image and the codes of its patches, row-major. */
 export interface CodedImage {

@@ -71,21 +71,34 @@ export const picturesOf = (
     return most > 0 && Number(images!.data[code * most]) >= 0 ? [AtlasIndex.picture(kind, code)] : []
   })
 
-/** Fails with `AtlasDamaged` if a file of a finished atlas is missing or is not the one that was written. */
-export const all = Effect.fnUntraced(
-  function*(files: Files.Files, folder: string, index: AtlasIndex.AtlasIndex) {
-    const tensors = yield* arrays(files, folder, index)
-    yield* file(files, folder, AtlasIndex.NAMES, index.namesDigest)
-    if (index.keepsImages) yield* file(files, folder, AtlasIndex.IMAGES, index.imagesDigest)
+/** Returns the pictures that must be there and are not, in the order of their codes. */
+export const lost = Effect.fnUntraced(
+  function*(
+    files: Files.Files,
+    folder: string,
+    index: AtlasIndex.AtlasIndex,
+    tensors: Readonly<Record<string, Safetensors.Tensor>>
+  ) {
     const there = new Set<string>()
     for (const kind of AtlasIndex.PICTURES) {
       const place = files.path.join(folder, kind)
       const names = yield* Files.ifThere(Files.onFailure(place)(files.fs.readDirectory(place)))
       if (Option.isSome(names)) names.value.forEach((name) => there.add(`${kind}/${name}`))
     }
-    for (let code = 0; code < index.figures.codes; code++) {
-      const lost = picturesOf(tensors, code).find((name) => !there.has(name))
-      if (lost !== undefined) return yield* new AtlasDamaged({ file: lost, problem: absent })
-    }
+    const codes = Array.from({ length: index.figures.codes }, (_, code) => code)
+    return new Set(codes.flatMap((code) => picturesOf(tensors, code)).filter((name) => !there.has(name)))
+  }
+)
+
+/** Makes the error of a picture that is missing. */
+export const missing = (file: string): AtlasDamaged => new AtlasDamaged({ file, problem: absent })
+
+/** Fails with `AtlasDamaged` if a file of a finished atlas is missing or is not the one that was written. */
+export const all = Effect.fnUntraced(
+  function*(files: Files.Files, folder: string, index: AtlasIndex.AtlasIndex) {
+    const tensors = yield* arrays(files, folder, index)
+    yield* file(files, folder, AtlasIndex.NAMES, index.namesDigest)
+    if (index.keepsImages) yield* file(files, folder, AtlasIndex.IMAGES, index.imagesDigest)
+    for (const name of yield* lost(files, folder, index, tensors)) return yield* missing(name)
   }
 )

@@ -14,6 +14,8 @@ const ENDING = ".safetensors"
 export interface RunTokenizer {
   readonly stage: string
   readonly config: TokenizerConfig
+  /** The file of its weights. */
+  readonly file: string
 }
 
 /**
@@ -28,9 +30,10 @@ export const find = Effect.fnUntraced(function*(
   const names = yield* Files.ifThere(Files.onFailure(folder)(fs.readDirectory(folder)))
   const files = Option.getOrElse(names, (): ReadonlyArray<string> => []).filter((name) => name.endsWith(ENDING))
   for (const name of files.toSorted()) {
-    const model = Option.getOrUndefined(yield* Weights.readProvenance(path.join(folder, name)))?.model
+    const file = path.join(folder, name)
+    const model = Option.getOrUndefined(yield* Weights.readProvenance(file))?.model
     if (model?._tag === "Tokenizer" && model.config.codebook.quantizer?.kind !== "own") {
-      return Option.some({ stage: name.slice(0, -ENDING.length), config: model.config })
+      return Option.some({ stage: name.slice(0, -ENDING.length), config: model.config, file })
     }
   }
   return Option.none()
@@ -39,18 +42,17 @@ export const find = Effect.fnUntraced(function*(
 /** A file of {@link TokenizeFiles.files}. */
 export type Served = TokenizeFiles.Served<TokenizeFiles.ServedError | Artifact.OpenError, Io>
 
-/** Finds a file of {@link TokenizeFiles.files} for the tokenizer of a run. `undefined` if the run has no tokenizer, or there is no such file. */
-export const file = Effect.fnUntraced(function*(
+/** Returns {@link TokenizeFiles.files} for the tokenizer of a run; none if onnxruntime-web is not installed. `version` is that of its weights. */
+export const files = (
   run: string,
-  name: string
-): Effect.fn.Return<Served | undefined, Files.FileError | Weights.WeightsError, Io> {
-  const found = yield* find(run)
-  if (Option.isNone(found)) return undefined
+  stage: string,
+  version: string
+): Effect.Effect<Option.Option<ReadonlyMap<string, Served>>, never, Io> =>
   // Networks and their compiler are loaded when a tokenizer is asked for, so that pages need none of them.
-  const opened = Effect.flatMap(
-    Effect.promise(() => import("../artifacts/Artifact.ts")),
-    ({ tokenizer }) => tokenizer(`${run}/${found.value.stage}`)
+  TokenizeFiles.files(
+    Effect.flatMap(
+      Effect.promise(() => import("../artifacts/Artifact.ts")),
+      ({ tokenizer }) => tokenizer(`${run}/${stage}`)
+    ),
+    version
   )
-  const files = yield* TokenizeFiles.files(opened)
-  return Option.isNone(files) ? undefined : files.value.get(name)
-})

@@ -53,19 +53,10 @@ const pages = ({ id, links }: Place): Html =>
   }/map">Map of codes</a></li><li><a href="${links.run(id, ID)}/images/0">Images as codes</a></li></ul></nav>`
 
 /** Tells that pictures of a code are missing. */
-const absent = Effect.fnUntraced(function*(
-  atlas: Atlas.Atlas,
-  code: number
-): Effect.fn.Return<Html | undefined, FileError, Io> {
-  const { fs, path } = yield* Files.make
-  for (const name of Atlas.picturesOf(atlas, code)) {
-    const place = path.join(atlas.folder, name)
-    if (!(yield* Files.onFailure(place)(fs.exists(place)))) {
-      return failed(new Atlas.AtlasDamaged({ file: name, problem: "it is missing" }))
-    }
-  }
-  return undefined
-})
+const absent = (atlas: Atlas.Atlas, code: number): Html | undefined => {
+  const lost = Atlas.lostOf(atlas, code)
+  return lost === undefined ? undefined : failed(lost)
+}
 
 const rendered = Effect.fnUntraced(function*(
   place: Place,
@@ -89,7 +80,7 @@ const rendered = Effect.fnUntraced(function*(
     const code = Atlas.code(atlas, at)
     return code === undefined
       ? lost(`There is no code ${rest[0]}. The codes of this atlas are 0 to ${codes - 1}.`)
-      : shown(html`${yield* absent(atlas, at)}${CodePage.render(atlas, code, links)}`)
+      : shown(html`${absent(atlas, at)}${CodePage.render(atlas, code, links)}`)
   }
   if (kind !== "images") return undefined
   if (!atlas.index.keepsImages) return lost("This atlas was made without the codes of its images (--no-image-codes).")
@@ -101,7 +92,7 @@ const rendered = Effect.fnUntraced(function*(
 
 /** Reads and renders a page of the atlas. `undefined` if there is none at the place. */
 export const render = (place: Place): Effect.Effect<Viewed | undefined, Atlas.AtlasError | FileError, Io> =>
-  Atlas.open(place.run.path).pipe(
+  place.atlas(place.run.path).pipe(
     Effect.flatMap((atlas) => rendered(place, atlas)),
     Effect.catchIf(
       (error) => error._tag === "AtlasError" && error.reason._tag === "NoAtlas",

@@ -1,6 +1,8 @@
 /** A view of a run: one of the tabs of its page. */
 import type { Effect, FileSystem, Path } from "effect"
 import type { Told } from "../../domain/values/TaggedError.ts"
+import type { FileError } from "../../layers/files/Files.ts"
+import type * as Atlas from "../../pipelines/atlas/Atlas.ts"
 import type { Chart } from "../../pipelines/report/Charts.ts"
 import type { Html } from "../../pipelines/report/Html.ts"
 import type { Links, Named } from "./Links.ts"
@@ -10,6 +12,10 @@ import type { Module } from "./Modules.ts"
 export interface Place extends Named {
   readonly links: Links
   readonly from: number
+  /** Opens the atlas of a run folder. */
+  readonly atlas: (
+    run: string
+  ) => Effect.Effect<Atlas.Atlas, Atlas.AtlasError | FileError, FileSystem.FileSystem | Path.Path>
   /** The path of a page within the view, without a slash at its ends; empty for its first page. */
   readonly inner: string
 }

@@ -12,14 +12,6 @@ type Response = HttpServerResponse.HttpServerResponse
 export const secured = (response: Response): Response =>
   HttpServerResponse.setHeaders(response, { ...Headers.security, ...response.headers })
 
-/** Answers with a page. */
-export const page = (markup: string, status = 200): Response =>
-  HttpServerResponse.text(markup, {
-    status,
-    contentType: "text/html; charset=utf-8",
-    headers: { "cache-control": "no-store" }
-  })
-
 /** Answers with one sentence, for readers who have no page to see. */
 export const sentence = (text: string, status: number, headers: Readonly<Record<string, string>> = {}): Response =>
   HttpServerResponse.text(`${text}\n`, {
@@ -38,9 +30,29 @@ export const asset = (request: Request, found: Asset): Response =>
     ? unchanged(found.tag)
     : HttpServerResponse.text(found.content, { contentType: found.type, headers: kept(found.tag) })
 
-/** Answers with bytes that are made for the answer. */
-export const bytes = (content: Uint8Array, contentType: string): Response =>
-  HttpServerResponse.uint8Array(content, { contentType, headers: { "cache-control": "no-store" } })
+/** Answers with a page. */
+export const page = (request: Request, markup: string, status = 200): Response => {
+  const contentType = "text/html; charset=utf-8"
+  if (status !== 200) {
+    return HttpServerResponse.text(markup, { status, contentType, headers: { "cache-control": "no-store" } })
+  }
+  return asset(request, { type: contentType, content: markup, tag: Headers.tagOf(markup) })
+}
+
+/** What is made for an answer. */
+export interface Made<E, R> {
+  readonly type: string
+  readonly bytes: Effect.Effect<Uint8Array, E, R>
+  /** A text that changes with the content. */
+  readonly version: Effect.Effect<string, E, R>
+}
+
+/** Answers with bytes that are made for the answer. They are not made for a browser that has them. */
+export const made = Effect.fnUntraced(function*<E, R>(request: Request, { bytes, type, version }: Made<E, R>) {
+  const tag = Headers.tagOf(yield* version)
+  if (Headers.isKnown(request.headers["if-none-match"], tag)) return unchanged(tag)
+  return HttpServerResponse.uint8Array(yield* bytes, { contentType: type, headers: kept(tag) })
+})
 
 /** Answers with a file, part by part. */
 export const file = Effect.fnUntraced(function*(request: Request, found: Served) {

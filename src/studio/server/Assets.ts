@@ -6,6 +6,7 @@ import * as Script from "../../pipelines/report/Script.ts"
 import * as ReportStyle from "../../pipelines/report/Style.ts"
 import * as Modules from "../pages/Modules.ts"
 import * as StudioStyle from "../pages/StudioStyle.ts"
+import * as Headers from "./Headers.ts"
 
 /** A script or a style. */
 export interface Asset {
@@ -22,7 +23,7 @@ export const STYLE = "style.css"
 const assetOf = (type: string, content: string): Asset => ({
   type: `${type}; charset=utf-8`,
   content,
-  tag: `"${Files.sha256(content).slice(0, 24)}"`
+  tag: Headers.tagOf(content)
 })
 
 const SCRIPT = "text/javascript"

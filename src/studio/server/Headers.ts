@@ -1,4 +1,5 @@
 /** The headers of every answer of the studio. */
+import * as Files from "../../layers/files/Files.ts"
 
 /** Makes the policy of a page: own scripts and styles, own pictures and those in the page, no other server, no frame. */
 const policy = (scripts: string) =>
@@ -40,6 +41,9 @@ export const SANDBOX =
 
 /** Answers are kept if they did not change. */
 export const REVALIDATED = "private, no-cache"
+
+/** Makes the tag of a version (`ETag`). */
+export const tagOf = (version: string): string => `"${Files.sha256(version).slice(0, 24)}"`
 
 /** Tests whether a browser has the version with this tag (`If-None-Match`, RFC 9110). */
 export const isKnown = (asked: string | undefined, tag: string): boolean =>

@@ -14,6 +14,7 @@ import { Effect, FileSystem, Path } from "effect"
 import * as Files from "../../layers/files/Files.ts"
 import { FOLDER as ATLAS } from "../../pipelines/atlas/AtlasIndex.ts"
 import { FOLDER as LOOK } from "../../pipelines/look/LookFolder.ts"
+import * as Headers from "./Headers.ts"
 
 /** The folders of a run whose files the pages show. No other file is served: no checkpoint, no configuration. */
 export const FOLDERS: ReadonlyArray<string> = [ATLAS, LOOK]
@@ -72,7 +73,7 @@ const locate = Effect.fnUntraced(function*(
     const type = kindOf(path.relative(home, real).split(path.sep).join("/"))
     const { size, type: kind } = yield* fs.stat(real)
     if (kind !== "File" || type === undefined) return undefined
-    const tag = `"${Files.sha256(yield* Files.version(real)).slice(0, 24)}"`
+    const tag = Headers.tagOf(yield* Files.version(real))
     return { path: real, type, size: Number(size), tag }
   }).pipe(Files.onFailure(file))
   return yield* seen.pipe(Effect.catchIf((error) => error.kind === "missing", () => Effect.succeed(undefined)))
