@@ -21,11 +21,12 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import { Effect, FileSystem, Layer, Option, Path, PlatformError, Runtime, Schema } from "effect"
-import { createHash, type Hash } from "node:crypto"
+import { createHash, type Hash, randomBytes } from "node:crypto"
 import { constants } from "node:fs"
 import { type FileHandle, open, rmdir, stat, statfs } from "node:fs/promises"
 import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Safetensors from "../../domain/weights/Safetensors.ts"
+import { Fences, Superseded } from "./Fence.ts"
 
 const SENTENCES = {
   missing: ["there is no such file", "check the path"],
@@ -39,6 +40,7 @@ const SENTENCES = {
   unwritable: ["no file or folder can be made here", "choose another place"],
   link: ["this is a symbolic link, and nothing is added to the file that it leads to", "put a file in its place"],
   taken: ["there is a file already", "name another file, or have it replaced (--replace)"],
+  superseded: ["it was not written", "leave the folder to its present owner"],
   other: ["the file cannot be read or written", "check the path and the disk"]
 } as const
 
@@ -65,17 +67,23 @@ export class FileError extends TaggedError<FileError>()("FileError", {
     "unwritable",
     "link",
     "taken",
+    "superseded",
     "other"
   ]),
   cause: Schema.Defect()
 }) {
-  override readonly [Runtime.errorExitCode]: number = NO_INPUT.has(this.kind) ? 66 : 74
+  override readonly [Runtime.errorExitCode]: number = this.kind === "superseded"
+    ? 73
+    : NO_INPUT.has(this.kind)
+    ? 66
+    : 74
   get finding() {
+    if (this.cause instanceof Superseded) return `${this.path}: ${this.cause.finding}`
     const detail = DETAILED.has(this.kind) && this.cause instanceof Error ? ` (${this.cause.message})` : ""
     return `${this.path}: ${SENTENCES[this.kind][0]}${detail}`
   }
   get remedy() {
-    return SENTENCES[this.kind][1]
+    return this.cause instanceof Superseded ? this.cause.remedy : SENTENCES[this.kind][1]
   }
 }
 
@@ -190,7 +198,16 @@ export const isAlive = (pid: number): Effect.Effect<boolean> =>
     Effect.catch((errno) => Effect.succeed(errno === "EPERM"))
   )
 
-/** File operations that the services of patchword use. */
+/** Tests whether an error, or a reason within it, is that another process has taken the folder over. */
+export const isSuperseded = (error: unknown): boolean =>
+  typeof error === "object" && error !== null && (
+    error instanceof FileError ? error.kind === "superseded" : "reason" in error && isSuperseded(error.reason)
+  )
+
+/**
+ * File operations that the services of patchword use. Those that change a file of a folder with a `Fence` fail with the kind
+ * `superseded` if this process no longer owns it, and leave the file as it is.
+ */
 export interface Files {
   readonly fs: FileSystem.FileSystem
   readonly path: Path.Path
@@ -211,6 +228,8 @@ export interface Files {
    * writer. It never follows a symbolic link, since the folder may be from elsewhere: it fails with the kind `link` then.
    */
   readonly appendLines: (file: string, lines: ReadonlyArray<string>) => Effect.Effect<void, FileError>
+  /** Adds a text to a file at once, and makes the file if needed. */
+  readonly append: (file: string, text: string) => Effect.Effect<void, FileError>
   /** Creates a file together with all of its content. Returns `false` if a file of this name exists. */
   readonly create: (file: string, content: string) => Effect.Effect<boolean, FileError>
   /** Fills a temporary folder next to `folder` and renames it. An existing folder is replaced. */
@@ -246,10 +265,20 @@ export interface Files {
   readonly removeFolder: (folder: string) => Effect.Effect<void, FileError>
   /** Removes the temporary files that killed writers left in `folder`, and restores the files that they were replacing. */
   readonly sweep: (folder: string) => Effect.Effect<void, FileError>
+  /**
+   * Makes all in vain that older owners of `folder` are about to write: removes their temporary files from it and from the
+   * folders in it. Nobody reads the folder between the taking and this.
+   */
+  readonly expel: (folder: string, number: number) => Effect.Effect<void, FileError>
 }
 
-const TEMPORARY = /^\.tmp-(\d+)-/
+// The numbers are those of the process and of the owner of the folder.
+const TEMPORARY = /^\.tmp-(\d+)-(?:(\d+)-)?/
 const REPLACED = ".replaced-"
+const ASIDE = /^\.replaced-aside-(\d+)-/
+
+// Processes of several machines and containers have the same ids.
+const OWN = randomBytes(4).toString("hex")
 
 // The files that this process is writing. Its id does not identify them, because containers use the same ids again.
 const active = new Set<string>()
@@ -259,6 +288,28 @@ let writers = 0
 export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path> = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
+  const fences = (yield* Fences).map((fence) => ({ ...fence, folder: path.resolve(fence.folder) }))
+
+  const fencesOf = (file: string) => {
+    if (fences.length === 0) return fences
+    const place = path.resolve(file)
+    return fences.filter(({ folder }) => place.startsWith(`${folder}${path.sep}`))
+  }
+
+  const guard = (file: string): Effect.Effect<void, FileError> =>
+    Effect.forEach(fencesOf(file), ({ check }) => check, { discard: true }).pipe(
+      Effect.catchTag("Superseded", (cause) => Effect.fail(new FileError({ path: file, kind: "superseded", cause }))),
+      onFailure(file)
+    )
+
+  /**
+   * Runs a system call that takes all it needs from temporary names. A new owner removes these before it reads anything. So
+   * the call either comes before the new owner, or fails.
+   */
+  const commit = (file: string, call: Effect.Effect<void, PlatformError.PlatformError>) =>
+    Effect.andThen(guard(file), call)
+
+  const numberOf = (file: string) => fencesOf(file).at(-1)?.number ?? 0
 
   const discard = (target: string) => Effect.ignore(fs.remove(target, { recursive: true, force: true }))
 
@@ -267,11 +318,13 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
     Effect.acquireUseRelease(
       Effect.sync(() => {
         // The name of the target would make it too long for the file system, if that one is nearly so.
-        const temporary = path.join(path.dirname(target), `.tmp-${process.pid}-${writers++}`)
+        const name = `.tmp-${process.pid}-${numberOf(target)}-${OWN}${writers++}`
+        const temporary = path.join(path.dirname(target), name)
         active.add(temporary)
         return temporary
       }),
-      use,
+      // The files of this name may be missing because there is a new owner.
+      (temporary) => Effect.tapError(use(temporary), () => guard(target)),
       (temporary) => Effect.andThen(discard(temporary), Effect.sync(() => active.delete(temporary)))
     )
 
@@ -336,7 +389,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
         yield* checkPlace(file)
         yield* makeFolder(folder)
         const filled = yield* fill(temporary)
-        yield* fs.rename(temporary, file)
+        yield* commit(file, fs.rename(temporary, file))
         yield* syncFolder(folder)
         return filled
       })
@@ -359,6 +412,17 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
         return filled
       }, Effect.scoped)
     )
+
+  // A new owner replaces the file by a copy before it reads it. So a text of an older one that comes after the check is lost.
+  const append = Effect.fnUntraced(
+    function*(file: string, text: string) {
+      const handle = yield* fs.open(file, { flag: "a" })
+      yield* guard(file)
+      yield* handle.writeAll(new TextEncoder().encode(text))
+    },
+    Effect.scoped,
+    (self, file) => onFailure(file)(self)
+  )
 
   const appendLines = Effect.fnUntraced(function*(file: string, lines: ReadonlyArray<string>) {
     yield* checkPlace(file)
@@ -387,7 +451,8 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
       folder,
       Effect.fnUntraced(function*(temporary) {
         const parent = path.dirname(folder)
-        const replaced = path.join(parent, `${REPLACED}${path.basename(folder)}`)
+        const aside = path.join(parent, `${REPLACED}aside-${numberOf(folder)}-${OWN}${writers++}`)
+        const replaced = path.join(aside, path.basename(folder))
         yield* makeFolder(parent)
         yield* fs.makeDirectory(temporary)
         const filled = yield* Effect.mapError(fill(temporary), (error) =>
@@ -398,12 +463,15 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
         yield* Effect.uninterruptible(Effect.gen(function*() {
           // A rename cannot replace a folder that is not empty. Between the two renames, `sweep` finds the old one.
           const again = yield* fs.exists(folder)
-          if (again) yield* fs.rename(folder, replaced)
-          yield* fs.rename(temporary, folder).pipe(
-            Effect.tapError(() => again ? Effect.ignore(fs.rename(replaced, folder)) : Effect.void)
+          if (again) {
+            yield* fs.makeDirectory(aside)
+            yield* Effect.tapError(commit(folder, fs.rename(folder, replaced)), () => discard(aside))
+          }
+          yield* commit(folder, fs.rename(temporary, folder)).pipe(
+            Effect.tapError(() => Effect.ignore(Effect.andThen(fs.rename(replaced, folder), discard(aside))))
           )
           yield* syncFolder(parent)
-          yield* discard(replaced)
+          yield* discard(aside)
         }))
         return filled
       })
@@ -411,7 +479,11 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
 
   // The folder is renamed first, so that it is never partly removed.
   const removeFolder = (folder: string) =>
-    beside(folder, (temporary) => fs.rename(folder, temporary)).pipe(onFailure(folder))
+    beside(folder, (temporary) =>
+      Effect.andThen(
+        fs.makeDirectory(temporary),
+        commit(folder, fs.rename(folder, path.join(temporary, path.basename(folder))))
+      )).pipe(onFailure(folder))
 
   const beginFolder = Effect.fnUntraced(function*(folder: string) {
     const isThere = (at: string) => Effect.orElseSucceed(fs.exists(at), () => false)
@@ -425,16 +497,45 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
     return Effect.ignore(Effect.andThen(removeFolder(own), Effect.forEach(parents, empty)))
   })
 
+  /** Puts a folder back that was moved out of its place, if nothing came there. */
+  const restore = Effect.fnUntraced(function*(left: string, place: string) {
+    yield* (yield* fs.exists(place)) ? discard(left) : fs.rename(left, place)
+  })
+
+  const restoreAll = Effect.fnUntraced(function*(aside: string, folder: string) {
+    for (const name of yield* fs.readDirectory(aside)) yield* restore(path.join(aside, name), path.join(folder, name))
+    yield* discard(aside)
+  })
+
   const sweep = Effect.fnUntraced(function*(folder: string) {
     for (const name of yield* fs.readDirectory(folder)) {
       const writer = Number(TEMPORARY.exec(name)?.[1])
       const left = path.join(folder, name)
       const dead = writer === process.pid ? !active.has(left) : !Number.isNaN(writer) && !(yield* isAlive(writer))
       if (dead) yield* discard(left)
-      if (name.startsWith(REPLACED)) {
-        const place = path.join(folder, name.slice(REPLACED.length))
-        yield* (yield* fs.exists(place)) ? discard(left) : fs.rename(left, place)
-      }
+      if (ASIDE.test(name)) yield* restoreAll(left, folder)
+      else if (name.startsWith(REPLACED)) yield* restore(left, path.join(folder, name.slice(REPLACED.length)))
+    }
+  }, (self, folder) => onFailure(folder)(self))
+
+  const expel = Effect.fnUntraced(function*(folder: string, number: number) {
+    const entries = yield* fs.readDirectory(folder, { recursive: true })
+    for (const entry of entries) {
+      const name = path.basename(entry)
+      const owner = Number(TEMPORARY.exec(name)?.[2] ?? ASIDE.exec(name)?.[1] ?? number)
+      if (owner >= number) continue
+      const left = path.join(folder, entry)
+      // A folder is first taken away as a whole.
+      yield* beside(left, (temporary) =>
+        Effect.gen(function*() {
+          yield* fs.rename(left, temporary)
+          if (ASIDE.test(name)) yield* restoreAll(temporary, path.dirname(left))
+        })).pipe(
+          Effect.catchIf(
+            (error) => error._tag === "PlatformError" && error.reason._tag === "NotFound",
+            () => Effect.void
+          )
+        )
     }
   }, (self, folder) => onFailure(folder)(self))
 
@@ -502,6 +603,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
     writeParts,
     write,
     writeTexts,
+    append,
     appendLines,
     create,
     writeFolder,
@@ -514,7 +616,8 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
     readHeader,
     readTensors,
     removeFolder,
-    sweep
+    sweep,
+    expel
   }
 })
 

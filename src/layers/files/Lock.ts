@@ -1,15 +1,35 @@
-/** Locks of folders: only one process at a time may write to a locked folder. */
+/**
+ * Locks of folders: only one process at a time may write to a locked folder.
+ *
+ * A lock is the file `lock`, which goes away with its owner. A folder can be taken over by force, for example from a process of
+ * another machine that nobody hears of any more. Such a taking gets the next number and the file `lock-2`, `lock-3`, …, which
+ * stays in the folder (empty when nobody uses it), so that numbers grow. The former owner finds its own file gone.
+ */
 import { Effect, Option, Runtime, Schema, type Scope } from "effect"
+import { randomBytes } from "node:crypto"
 import * as os from "node:os"
 import * as Json from "../../domain/values/Json.ts"
 import { TaggedError } from "../../domain/values/TaggedError.ts"
+import { type Fence, Superseded } from "./Fence.ts"
 import * as Files from "./Files.ts"
 
 /** Name of the lock file. It records the process that uses the folder. */
 export const NAME = "lock"
 
+const NUMBERED = /^lock(?:-(\d+))?$/
+
+const nameOf = (number: number): string => number === 1 ? NAME : `${NAME}-${number}`
+
+/** Tests whether a file of a locked folder belongs to its lock. */
+export const isLock = (name: string): boolean => name.startsWith(NAME)
+
 /** The folder is in use, by another process or by another part of this one. */
-export class Locked extends TaggedError<Locked>()("Locked", { pid: Schema.Int, host: Schema.String }) {
+export class Locked extends TaggedError<Locked>()("Locked", {
+  pid: Schema.Int,
+  host: Schema.String,
+  /** Name of the lock file. */
+  file: Schema.String
+}) {
   override readonly [Runtime.errorExitCode] = 73
   get #isOwn() {
     return this.pid === process.pid && this.host === os.hostname()
@@ -20,7 +40,7 @@ export class Locked extends TaggedError<Locked>()("Locked", { pid: Schema.Int, h
   get remedy() {
     return this.#isOwn
       ? "build one layer of the folder and share it"
-      : "wait until that ends, or delete the file lock in the folder if no such process is running patchword"
+      : `wait until that ends, or delete the file ${this.file} in the folder if no such process is running patchword`
   }
 }
 
@@ -31,8 +51,12 @@ const Holder = Json.text(Schema.Struct({
    * Start time of the process, as the system reports it. It distinguishes the process from a later one with the same
    * number.
    */
-  started: Schema.NullOr(Schema.String)
+  started: Schema.NullOr(Schema.String),
+  /** Distinguishes the process from those of other containers that have all the same. */
+  token: Schema.optionalKey(Schema.String)
 }))
+
+const TOKEN = randomBytes(8).toString("hex")
 
 // The start time is field 22 of the process's status. The command's name before it may contain spaces. Only Linux has it.
 const startOf = ({ fs }: Files.Files, pid: number) =>
@@ -56,12 +80,22 @@ export interface Owner {
   readonly alive?: boolean
 }
 
+/** Returns the numbers of the owners whose locks are in the folder, in ascending order. There is usually one at most. */
+const numbers = ({ fs }: Files.Files, directory: string) =>
+  Effect.map(fs.readDirectory(directory), (names) =>
+    names.flatMap((name) => {
+      const match = NUMBERED.exec(name)
+      return match === null ? [] : [Number(match[1] ?? 1)]
+    }).toSorted((a, b) => a - b))
+
 /** Returns the owner of a folder's lock without any change to it. None if there is no lock, or if nobody can read it. */
 export const owner = Effect.fnUntraced(function*(
   files: Files.Files,
   directory: string
 ): Effect.fn.Return<Option.Option<Owner>, Files.FileError> {
-  const text = yield* Files.ifThere(files.readText(files.path.join(directory, NAME)))
+  const last = yield* Files.ifThere(Files.onFailure(directory)(numbers(files, directory)))
+  const name = nameOf(Option.getOrElse(last, () => []).at(-1) ?? 1)
+  const text = yield* Files.ifThere(files.readText(files.path.join(directory, name)))
   const holder = Option.flatMap(text, Schema.decodeOption(Holder))
   if (Option.isNone(holder)) return Option.none()
   const { host, pid } = holder.value
@@ -69,18 +103,33 @@ export const owner = Effect.fnUntraced(function*(
   return Option.some({ pid, host, alive: yield* isRunning(files, holder.value) })
 })
 
-/** Locks the folder until the scope closes. A lock of a process that no longer runs is taken over. */
+/** Options of a taking. */
+export interface Options {
+  /**
+   * Takes the folder from any owner, also from one that runs; default `false`. It is for those who know that the owner has lost
+   * its right to it.
+   */
+  readonly force?: boolean
+}
+
+/**
+ * Locks the folder until the scope closes, and returns its fence. A lock of a process that no longer runs is taken over. After
+ * a taking by force, `Files.expel` comes first.
+ */
 export const hold = Effect.fnUntraced(function*(
   files: Files.Files,
-  directory: string
-): Effect.fn.Return<void, Locked | Files.FileError, Scope.Scope> {
+  directory: string,
+  { force = false }: Options = {}
+): Effect.fn.Return<Fence, Locked | Files.FileError, Scope.Scope> {
   const { fs, path } = files
   const host = os.hostname()
-  const mine = Schema.encodeSync(Holder)({ pid: process.pid, host, started: yield* startOf(files, process.pid) })
+  const started = yield* startOf(files, process.pid)
+  const mine = Schema.encodeSync(Holder)({ pid: process.pid, host, started, token: TOKEN })
 
   const place = (name: string) => path.join(directory, name)
   const read = (name: string) => Files.ifThere(files.readText(place(name)))
   const release = (name: string) => Effect.ignore(fs.remove(place(name)))
+  const known = Files.onFailure(directory)(numbers(files, directory))
 
   const claim = (name: string): Effect.Effect<void, Locked | Files.FileError> =>
     Effect.gen(function*() {
@@ -90,7 +139,9 @@ export const hold = Effect.fnUntraced(function*(
       const holder = yield* Effect.option(Schema.decodeEffect(Holder)(text.value))
       if (Option.isSome(holder)) {
         const { host: other, pid } = holder.value
-        if (other !== host || (yield* isRunning(files, holder.value))) return yield* new Locked({ pid, host: other })
+        if (other !== host || (yield* isRunning(files, holder.value))) {
+          return yield* new Locked({ pid, host: other, file: name })
+        }
       }
       // If several processes see the same stale lock, only the one that holds the lock `takeOver` may replace it.
       // The stale lock stays until it is replaced, so no other process can take its place.
@@ -107,9 +158,38 @@ export const hold = Effect.fnUntraced(function*(
       if (!taken) yield* claim(name)
     })
 
-  yield* Effect.acquireRelease(claim(NAME), () =>
-    read(NAME).pipe(
-      Effect.flatMap((text) => Option.getOrNull(text) === mine ? release(NAME) : Effect.void),
-      Effect.ignore
-    ))
+  const take: Effect.Effect<number, Locked | Files.FileError> = Effect.gen(function*() {
+    const before = yield* known
+    const last = before.at(-1)
+    const number = last === undefined ? 1 : force ? last + 1 : last
+    const name = nameOf(number)
+    if (!force) yield* claim(name)
+    else if (!(yield* files.create(place(name), mine))) return yield* take
+    // Another process may have taken the folder by force since the list was made.
+    if (!force && (yield* known).at(-1) !== number) {
+      yield* release(name)
+      return yield* take
+    }
+    // From here on, older owners are refused.
+    for (const older of before.filter((one) => one < number)) yield* release(nameOf(older))
+    return number
+  })
+
+  const leave = Effect.fnUntraced(function*(number: number) {
+    const name = nameOf(number)
+    if (Option.getOrNull(yield* read(name)) !== mine) return
+    yield* number === 1 ? release(name) : files.write(place(name), "")
+  })
+
+  const number = yield* Effect.acquireRelease(take, (number) => Effect.ignore(leave(number)))
+  const own = place(nameOf(number))
+  const check = Effect.gen(function*() {
+    const text = yield* fs.readFileString(own).pipe(
+      Effect.catchIf(({ reason }) => reason._tag === "NotFound", () => Effect.succeed(""))
+    )
+    if (text === mine) return
+    const all = yield* Effect.orElseSucceed(numbers(files, directory), () => [])
+    return yield* new Superseded({ own: number, present: all.at(-1) ?? null })
+  })
+  return { folder: directory, number, check }
 })

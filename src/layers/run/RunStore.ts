@@ -43,7 +43,7 @@ export const folder = (
     directory: Option.some(directory),
     read: (name) => Files.ifThere(files.readText(at(name))),
     write: (name, text) => files.write(at(name), text),
-    append: (name, text) => Files.onFailure(at(name))(fs.writeFileString(at(name), text, { flag: "a" })),
+    append: (name, text) => files.append(at(name), text),
     readWeights: (name) =>
       Files.onFailure(at(name))(fs.exists(at(name))).pipe(
         Effect.flatMap((there) => there ? Effect.asSome(Weights.read(at(name))) : Effect.succeedNone),

@@ -19,7 +19,7 @@
  * | `report.json`, `report.html` | the demo's report on them |
  * | `samples/` | some images of the present batch of each stage, with their masks and codes; see `SampleBatch` |
  * | `notes.jsonl` | tags and notes of people; see `Notes` |
- * | `lock` | the process that uses the folder |
+ * | `lock` | the process that uses the folder; after a taking by force `lock-2`, `lock-3`, …, see {@link Options} |
  *
  * A run that has done nothing leaves no folder: it has no row, no checkpoint and no result.
  *
@@ -55,6 +55,7 @@ import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import type * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as CompiledPrograms from "../files/CompiledPrograms.ts"
+import { Fences } from "../files/Fence.ts"
 import * as Files from "../files/Files.ts"
 import * as Lock from "../files/Lock.ts"
 import type * as Weights from "../weights/Weights.ts"
@@ -65,6 +66,7 @@ import { NotARun, OtherConfig, type RunsError, StageBusy, Unreadable, within, wi
 import * as RunStore from "./RunStore.ts"
 import * as StageName from "./StageName.ts"
 
+export { Superseded } from "../files/Fence.ts"
 export { Locked } from "../files/Lock.ts"
 export { Environment } from "./RunEnvironment.ts"
 export { NotARun, OtherConfig, RunsError, StageBusy, Unreadable } from "./RunsError.ts"
@@ -106,8 +108,7 @@ const BLANK: ReadonlyArray<string> = [
   CHECKPOINTS,
   STAGES,
   PROGRAMS,
-  IMAGE_LISTS,
-  Lock.NAME
+  IMAGE_LISTS
 ]
 
 const LOG = "log.jsonl"
@@ -249,7 +250,7 @@ const isBlank = Effect.fnUntraced(function*(
   const names = yield* fs.readDirectory(directory)
   // Many programs have a config.json. Files that patchword did not write are never removed.
   if (!names.includes(STAGES) || !names.includes(RunEnvironment.ENVIRONMENT)) return false
-  if (!names.every((name) => BLANK.includes(name))) return false
+  if (!names.every((name) => BLANK.includes(name) || Lock.isLock(name))) return false
   const kept = yield* Effect.forEach(
     [CHECKPOINTS, STAGES].filter((name) => names.includes(name)),
     (name) => fs.readDirectory(path.join(directory, name))
@@ -287,18 +288,23 @@ const replaced = (config: Json.Json, by: Json.Json, keys: ReadonlyArray<string>)
     : config
 
 /** Creates the folder, or opens it again for the same configuration. */
-const open = Effect.fnUntraced(function*(directory: string, { config, stages = {} }: Options) {
-  const files = yield* Files.make
-  const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
-  const { fs, path } = files
-  const store = RunStore.folder(files, context, directory)
+const open = Effect.fnUntraced(function*(directory: string, { config, stages = {}, takeOver = false }: Options) {
+  // A taking by force replaces an own fence, if this very program held the folder.
+  const others = (yield* Fences).filter(({ folder }) => folder !== directory)
+  const outer = yield* Effect.provideService(Files.make, Fences, others)
+  const { fs, path } = outer
 
   const existed = yield* fs.exists(directory)
-  const discard = yield* files.beginFolder(directory)
+  const discard = yield* outer.beginFolder(directory)
   const names = yield* fs.readDirectory(directory)
-  const found = names.filter((name) => !name.startsWith(Lock.NAME) && !name.startsWith(".tmp-"))
+  const found = names.filter((name) => !Lock.isLock(name) && !name.startsWith(".tmp-"))
   if (!found.includes(CONFIG) && found.length > 0) return yield* new NotARun({ found: found.toSorted() })
-  yield* Lock.hold(files, directory)
+  const fence = yield* Lock.hold(outer, directory, { force: takeOver })
+  const fences = [...others, fence]
+  const context = Context.add(yield* Effect.context<FileSystem.FileSystem | Path.Path>(), Fences, fences)
+  const files = yield* Effect.provideContext(Files.make, context)
+  const store = RunStore.folder(files, context, directory)
+  if (fence.number > 1) yield* files.expel(directory, fence.number)
   yield* files.sweep(directory)
   const remove = (names: ReadonlyArray<string>) =>
     Effect.forEach(names, (name) => fs.remove(path.join(directory, name), { recursive: true, force: true }), {
@@ -307,11 +313,11 @@ const open = Effect.fnUntraced(function*(directory: string, { config, stages = {
   // These files are of a process that was killed before it did anything.
   if (yield* isBlank(files, directory)) yield* remove([CONFIG, RunEnvironment.ENVIRONMENT])
   yield* Effect.addFinalizer(() =>
-    isBlank(files, directory).pipe(
+    Effect.andThen(fence.check, isBlank(files, directory)).pipe(
       Effect.flatMap((blank) => {
         if (!blank) return Effect.void
         return existed
-          ? remove(BLANK.filter((name) => name !== Lock.NAME))
+          ? remove(BLANK)
           : discard
       }),
       Effect.ignore
@@ -363,13 +369,16 @@ const open = Effect.fnUntraced(function*(directory: string, { config, stages = {
     }
   }
 
-  // A process that was killed during a write leaves an incomplete line.
+  // A process that was killed during a write leaves an incomplete line. An older owner may still write to the former file.
   for (const name of [LOG, TIMINGS]) {
     const text = Option.getOrElse(yield* store.read(name), () => "")
     const whole = text.slice(0, text.lastIndexOf("\n") + 1)
-    if (whole.length < text.length) yield* store.write(name, whole)
+    if (whole.length < text.length || (whole !== "" && fence.number > 1)) yield* store.write(name, whole)
   }
-  return Runs.of(fromStore(store))
+  return Context.make(Runs, fromStore(store)).pipe(
+    Context.add(Fences, fences),
+    Context.add(CompiledPrograms.Folders, [`${directory}/${PROGRAMS}`])
+  )
 }, (self, directory) => self.pipe(Files.onFailure(directory), within(directory)))
 
 /** Options of a run folder. */
@@ -382,6 +391,13 @@ export interface Options extends Checkpoints.Options {
    * have left nothing in it.
    */
   readonly stages?: Readonly<Record<string, string>>
+  /**
+   * Takes the folder from any owner, also from one of another machine or one that is stopped; default `false`. The former owner
+   * can write nothing more into the folder: it fails with `FileError` of the kind `superseded` (see `Files.isSuperseded`). It is
+   * for programs that distribute work and know that the owner has lost its right, say because its lease has run out. People
+   * wait for the other process, or end it.
+   */
+  readonly takeOver?: boolean
 }
 
 /** The folder of one run. */
@@ -448,8 +464,7 @@ export const layerNoDeps = (
   FileSystem.FileSystem | Path.Path
 > =>
   Checkpoints.layerNoDeps(`${directory}/${CHECKPOINTS}`, options).pipe(
-    Layer.provideMerge(Layer.effect(Runs, open(directory, options))),
-    Layer.merge(Layer.succeed(CompiledPrograms.Folders, [`${directory}/${PROGRAMS}`]))
+    Layer.provideMerge(Layer.effectContext(open(directory, options)))
   )
 
 /** Keeps a run and its checkpoints in memory, for tests and for programs without files. */

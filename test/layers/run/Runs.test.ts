@@ -514,10 +514,13 @@ describe("Runs in a folder", () => {
       })
       const double = FileSystem.FileSystem.of({
         ...fs,
-        writeFileString: (path, data, options) =>
-          path.endsWith("log.jsonl") ? Effect.fail(full) : fs.writeFileString(path, data, options)
+        open: (path, options) =>
+          Effect.map(fs.open(path, options), (file) =>
+            path.endsWith("log.jsonl") ? Object.assign(file, { writeAll: () => Effect.fail(full) }) : file)
       })
-      const error = yield* Runs.Runs.use(({ log }) => Effect.flip(log({ stage: "a", step: 1 }))).pipe(Effect.provide(
+      const error = yield* Runs.Runs.use(({ log }) =>
+        Effect.flip(log({ stage: "a", step: 1 }))
+      ).pipe(Effect.provide(
         Runs.layerNoDeps(folder, { config }).pipe(
           Layer.provide([NodePath.layer, Layer.succeed(FileSystem.FileSystem, double)])
         )
