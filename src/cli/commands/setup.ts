@@ -1,6 +1,7 @@
 /** `patchword setup`: installs the libraries of engines that the package does not bring. */
 import { Console, Effect } from "effect"
 import { Command, Flag } from "effect/cli"
+import * as MpiSetup from "../../layers/setup/MpiSetup.ts"
 import * as OpenVinoSetup from "../../layers/setup/OpenVinoSetup.ts"
 import * as TensorFlowSetup from "../../layers/setup/TensorFlowSetup.ts"
 import * as XlaSetup from "../../layers/setup/XlaSetup.ts"
@@ -31,6 +32,17 @@ const openvino = Command.make(
 ).pipe(
   Command.withDescription("fetch OpenVINO from PyPI (up to 85 MB) into your folder of caches, with pip"),
   Command.withExamples([{ command: "patchword setup openvino" }])
+)
+
+const mpi = Command.make(
+  "mpi",
+  { json: Flags.json },
+  ({ json }) => MpiSetup.install(report).pipe(Effect.flatMap((found) => said(json, found)), Failure.mapErrors)
+).pipe(
+  Command.withDescription(
+    "fetch MPI (MPICH) from PyPI (13 MB) into your folder of caches, with pip: for several ranks"
+  ),
+  Command.withExamples([{ command: "patchword setup mpi" }])
 )
 
 const xla = Command.make(
@@ -94,6 +106,6 @@ const tensorflow = Command.make("tensorflow", {
 /** The command. */
 export const setup = Command.make("setup").pipe(
   Command.withDescription("install the library of an engine that the package does not bring"),
-  Command.withSubcommands([openvino, tensorflow, xla]),
+  Command.withSubcommands([mpi, openvino, tensorflow, xla]),
   Command.withExamples([{ command: "patchword setup openvino" }])
 )

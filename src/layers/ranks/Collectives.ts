@@ -20,5 +20,14 @@ export interface ThreadsOrigin {
   readonly size: number
 }
 
+/** How ranks that are processes meet: the file of the library of MPI, and their communicator in it. */
+export interface MpiOrigin {
+  readonly kind: "mpi"
+  readonly library: string
+  readonly group: number | bigint
+  readonly rank: number
+  readonly size: number
+}
+
 /** How a worker opens its connection (`Connection.open`): plain data that passes to a thread. */
-export type CollectivesOrigin = ThreadsOrigin
+export type CollectivesOrigin = ThreadsOrigin | MpiOrigin

@@ -2,9 +2,7 @@
  * Installs OpenVINO for `Engine.layerOpenVino`. It fetches OpenVINO's wheel from PyPI with pip (up to 85 MB), whose SHA-256 is known
  * here, and unpacks the libraries that run ONNX models on a processor.
  */
-import { BlobReader, Uint8ArrayWriter, ZipReader } from "@zip.js/zip.js"
 import { Effect } from "effect"
-import { openAsBlob } from "node:fs"
 import * as OpenVino from "../engine/OpenVino.ts"
 import * as Files from "../files/Files.ts"
 import * as SetupCommand from "./SetupCommand.ts"
@@ -22,23 +20,6 @@ const WHEELS: Readonly<Record<string, Pick<Wheels.Wheel, "sha256" | "megabytes">
 /** Libraries of the wheel that an ONNX model on a processor needs, and the licences. */
 const NEEDED =
   /^openvino\/libs\/(?:lib)?(?:openvino(?:_c|_onnx_frontend|_(?:intel|arm)_cpu_plugin)?|tbb\w*|hwloc)[\d.]*\.(?:so|dylib|dll)[\d.]*$|\/licenses\//
-
-/** The files of a wheel that are needed, by their names. */
-const unpacked = (wheel: string) =>
-  Effect.tryPromise({
-    try: async () => {
-      const archive = new ZipReader(new BlobReader(await openAsBlob(wheel)), { useWebWorkers: false })
-      const found = new Map<string, Uint8Array>()
-      for (const entry of await archive.getEntries()) {
-        if (entry.directory || !NEEDED.test(entry.filename)) continue
-        const bytes = await entry.getData(new Uint8ArrayWriter(), { checkSignature: true })
-        found.set(entry.filename.split("/").at(-1)!, bytes)
-      }
-      await archive.close()
-      return found
-    },
-    catch: (cause) => new SetupError({ part: "unpacking", detail: String(cause), remedy: "run it again" })
-  })
 
 /**
  * Puts OpenVINO into the user's cache folder, where the engine looks first. Does nothing where it is there already. Fails with
@@ -60,7 +41,7 @@ export const install = Effect.fn("patchword.setup.openvino")(function*(report: S
   const temporary = yield* SetupCommand.workspace
   const openvino = { name: "openvino", version: OpenVino.VERSION, ...wheel }
   const [file] = yield* Wheels.fetch(temporary, "3.12", [openvino], report)
-  const libraries = yield* unpacked(file!)
+  const libraries = yield* Wheels.unpacked(file!, (name) => NEEDED.test(name) ? name.split("/").at(-1) : undefined)
   yield* files.writeFolder(
     folder,
     (fresh) =>

@@ -1,8 +1,10 @@
 /** Wheels of PyPI whose digests are known here. */
+import { BlobReader, Uint8ArrayWriter, ZipReader } from "@zip.js/zip.js"
 import { Effect } from "effect"
-import { globSync } from "node:fs"
+import { globSync, openAsBlob } from "node:fs"
 import * as Files from "../files/Files.ts"
 import * as SetupCommand from "./SetupCommand.ts"
+import { SetupError } from "./SetupError.ts"
 
 /** A wheel and the SHA-256 of its file. */
 export interface Wheel {
@@ -69,3 +71,20 @@ export const install = (folder: string, files: ReadonlyArray<string>) =>
     folder,
     ...files
   ])
+
+/** Reads the files of a wheel to which `place` gives a place, by their places. Fails with `SetupError`. */
+export const unpacked = (wheel: string, place: (name: string) => string | undefined) =>
+  Effect.tryPromise({
+    try: async () => {
+      const archive = new ZipReader(new BlobReader(await openAsBlob(wheel)), { useWebWorkers: false })
+      const found = new Map<string, Uint8Array>()
+      for (const entry of await archive.getEntries()) {
+        const target = entry.directory ? undefined : place(entry.filename)
+        if (entry.directory || target === undefined) continue
+        found.set(target, await entry.getData(new Uint8ArrayWriter(), { checkSignature: true }))
+      }
+      await archive.close()
+      return found
+    },
+    catch: (cause) => new SetupError({ part: "unpacking", detail: String(cause), remedy: "run it again" })
+  })
