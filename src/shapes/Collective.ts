@@ -1,5 +1,6 @@
 /**
- * Operations on all devices that run a step together, each on its share of the batch (`Step.Split`). On one device they do nothing.
+ * Operations on all devices that run a step together, each on its share of the batch (`Step.Split`). On one device they do nothing. The
+ * ranks of a job are such devices, too.
  *
  * Every device has the whole state and runs the same step. What comes from its share alone differs from device to device. A metric, a
  * gradient or a next state must not: it goes through one of these operations. `Gradient.valueAndGradient` does this for the loss and

@@ -12,6 +12,9 @@ import * as OnnxModel from "../onnx/OnnxModel.ts"
 import { OnnxWriter } from "../onnx/OnnxWriter.ts"
 import * as TransposedGradient from "../onnx/TransposedGradient.ts"
 import * as Operations from "../operations/Operations.ts"
+import * as Reduction from "../operations/Reduction.ts"
+import * as Cut from "../trace/Cut.ts"
+import * as Sums from "../trace/Sums.ts"
 import * as Trace from "../trace/Trace.ts"
 import type { Program, StateUpdate } from "./Program.ts"
 import * as Writing from "./Writing.ts"
@@ -94,28 +97,90 @@ const updatesOf = (graph: OnnxGraph.Graph): ReadonlyArray<StateUpdate> => {
   })
 }
 
+/** Writes a graph. Returns it, and the names of the `gradients` that it outputs as their transposes. */
+const compiled = (graph: Graph.Graph, gradients: ReadonlySet<string>) => {
+  const w = write(graph, false)
+  const results = resultsOf(w, graph.outputs, gradients)
+  const transposed = new Set(results.filter((result) => result.transposed).map(({ name }) => name))
+  return { graph: finished(w, graph, results), transposed }
+}
+
+const updated = (adamw: Trace.Traced["adamw"], transposed: ReadonlySet<string>): Program["adamw"] =>
+  adamw.map((update) => ({ ...update, transposed: transposed.has(update.gradient) }))
+
+// The norm of a mean needs the gradient as it is.
+const alone = (adamw: Trace.Traced["adamw"]): ReadonlyArray<string> =>
+  adamw.flatMap(({ gradient, mean }) => (mean === undefined ? [gradient] : []))
+
 /** Writes a traced step in operators of ONNX Runtime. */
 export const of = (traced: Trace.Traced): OnnxProgram => {
-  const w = write(traced.graph, false)
-  // The norm of a mean needs the gradient as it is.
-  const gradients = new Set(traced.adamw.flatMap(({ gradient, mean }) => (mean === undefined ? [gradient] : [])))
-  const results = resultsOf(w, traced.graph.outputs, gradients)
-  const transposed = new Set(results.filter((result) => result.transposed).map(({ name }) => name))
-  const graph = finished(w, traced.graph, results)
+  const { graph, transposed } = compiled(traced.graph, new Set(alone(traced.adamw)))
   return {
     graph,
     bytes: OnnxModel.encode(graph),
     result: traced.result,
     updates: updatesOf(graph),
-    adamw: traced.adamw.map((update) => ({ ...update, transposed: transposed.has(update.gradient) }))
+    adamw: updated(traced.adamw, transposed)
   }
 }
 
+/** Gives values that other parts have transposed the shapes in which they come. */
+const turned = (graph: Graph.Graph, transposed: ReadonlySet<string>): Graph.Graph => {
+  const given = (value: Graph.Value) =>
+    transposed.has(value.name) ? { ...value, shape: value.shape.toReversed() } : value
+  return {
+    ...graph,
+    inputs: graph.inputs.map(given),
+    nodes: graph.nodes.map((node) => ({ ...node, inputs: node.inputs.map(given) }))
+  }
+}
+
+/** Writes the traced step of one rank, cut where values are summed over all ranks. */
+const ofRank = (traced: Trace.Traced): OnnxProgram => {
+  const { adamw } = traced
+  const parts = Cut.of(traced)
+  // The squares of a transpose have the same sum.
+  const isSquared = (gradient: string) =>
+    parts.flatMap(({ graph }) => graph.nodes).every(({ inputs, operation }) =>
+      operation === Reduction.sumSquares.name || inputs.every(({ name }) => name !== gradient)
+    )
+  const gradients = new Set(alone(adamw).filter(isSquared))
+  const transposed = new Set<string>()
+  const graphs = parts.map((part) => {
+    const made = compiled(turned(part.graph, transposed), gradients)
+    for (const gradient of made.transposed) transposed.add(gradient)
+    return made.graph
+  })
+  const models = graphs.map((graph) => graph.outputs.length === 0 ? undefined : OnnxModel.encode(graph))
+  const isReadAfter = (state: string, part: number) =>
+    graphs.slice(part + 1).some(({ inputs }) => inputs.some(({ name }) => name === state))
+  return {
+    graph: graphs[0]!,
+    bytes: models[0]!,
+    result: traced.result,
+    updates: graphs.flatMap((graph, part) =>
+      updatesOf(graph).map((update) => isReadAfter(update.input, part) ? { ...update, inPlace: false } : update)
+    ),
+    adamw: updated(adamw, transposed),
+    cut: {
+      parts: parts.slice(1).map(({ sums }, i) => ({ sums, bytes: models[i + 1] })),
+      handed: parts.flatMap(({ handed }) => handed)
+    }
+  }
+}
+
+/** Options for compiling a training step. */
+export interface Options extends Omit<Trace.Options, "devices"> {
+  /** The place of the rank that will run the program. Absent for one rank. */
+  readonly place?: Sums.Place | undefined
+}
+
 /** Compiles a training step. Throws the errors of `Trace.trainStep`. */
-export const trainStep = <S, B, M>(
-  step: TrainStep<S, B, M>,
-  options: Omit<Trace.Options, "devices"> = {}
-): OnnxProgram => of(Trace.trainStep(step, options))
+export const trainStep = <S, B, M>(step: TrainStep<S, B, M>, options: Options = {}): OnnxProgram => {
+  const { place, ...rest } = options
+  if (place === undefined || place.size === 1) return of(Trace.trainStep(step, rest))
+  return ofRank(Sums.of(Trace.trainStep(step, { ...rest, devices: place.size }), place))
+}
 
 /** Compiles an inference. Throws the errors of `Trace.trainStep`. */
 export const inference = <W, B, O>(step: Inference<W, B, O>): OnnxProgram => of(Trace.inference(step))

@@ -15,6 +15,21 @@ export interface AdamWUpdate extends AdamWSplit.AdamWUpdate {
   readonly transposed: boolean
 }
 
+/** A model that runs after sums over all ranks. */
+export interface Part {
+  /** The outputs of the models before it that are summed over all ranks first. */
+  readonly sums: ReadonlyArray<string>
+  /** The model. Absent if nothing is to be computed from the sums. */
+  readonly bytes: Uint8Array | undefined
+}
+
+/** The rest of a step that several ranks run together. It is cut where values are summed over all ranks. */
+export interface Cut {
+  readonly parts: ReadonlyArray<Part>
+  /** The outputs of models that only models after them read. */
+  readonly handed: ReadonlyArray<string>
+}
+
 /** A compiled step. */
 export interface Program {
   /** The model, in the format of the engine. Equal steps give equal bytes. */
@@ -23,4 +38,6 @@ export interface Program {
   readonly result: object
   readonly updates: ReadonlyArray<StateUpdate>
   readonly adamw: ReadonlyArray<AdamWUpdate>
+  /** What follows the model, if several ranks run the step together. */
+  readonly cut?: Cut
 }

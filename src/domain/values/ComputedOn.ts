@@ -27,7 +27,9 @@ export const ComputedOn = Schema.Struct({
   /** The precision of matrix products. */
   precision: Schema.String,
   /** The number of devices that shared the batches of training; absent for one. */
-  devices: Schema.optionalKey(Schema.Int)
+  devices: Schema.optionalKey(Schema.Int),
+  /** The number of ranks that shared the batches of training; absent for one. */
+  ranks: Schema.optionalKey(Schema.Int)
 })
 export type ComputedOn = typeof ComputedOn.Type
 
@@ -41,7 +43,8 @@ export const of = (computedOn: ComputedOn): ComputedOn => ({
   version: computedOn.version,
   threads: computedOn.threads,
   precision: computedOn.precision,
-  ...(computedOn.devices === undefined ? {} : { devices: computedOn.devices })
+  ...(computedOn.devices === undefined ? {} : { devices: computedOn.devices }),
+  ...(computedOn.ranks === undefined ? {} : { ranks: computedOn.ranks })
 })
 
 /** Lists the differences. */
@@ -65,8 +68,8 @@ export const extend = (before: History, now: ComputedOn, from: number): History 
 
 /** Formats it as text: `onnx cpu 1.30.0, 1 thread, fp32`. */
 export const show = (computedOn: ComputedOn): string => {
-  const { devices, engine, precision, threads, version } = computedOn
-  const shared = devices === undefined ? "" : `, ${devices} devices`
+  const { devices, engine, precision, ranks, threads, version } = computedOn
+  const shared = [devices && `, ${devices} devices`, ranks && `, ${ranks} ranks`].map((part) => part ?? "").join("")
   return `${engine} ${version}${shared}, ${threads} ${threads === 1 ? "thread" : "threads"}, ${precision}`
 }
 

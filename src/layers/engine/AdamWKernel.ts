@@ -96,8 +96,11 @@ const runner = (
   }
 }
 
-/** Lays out the arrays of a program's updates in the kernel's memory. It takes over the buffers that it is given. */
-export const layout = (updates: ReadonlyArray<AdamWUpdate>, given: Arrays): Layout => {
+/**
+ * Lays out the arrays of a program's updates in the kernel's memory. It takes over the buffers that it is given. With `together`, the
+ * gradients lie one behind the other.
+ */
+export const layout = (updates: ReadonlyArray<AdamWUpdate>, given: Arrays, together = false): Layout => {
   const groups: Array<{ readonly updates: Array<AdamWUpdate>; bytes: number }> = []
   for (const update of updates) {
     const arrays = 4 + [update.mean, update.ema].filter((name) => name !== undefined).length
@@ -110,19 +113,22 @@ export const layout = (updates: ReadonlyArray<AdamWUpdate>, given: Arrays): Layo
   }
   const held = new Map<string, Packed>()
   const gradients = new Map<string, Packed>()
-  const calls = groups.flatMap(({ bytes: scratch, updates: together }) => {
-    const widest = together.map(({ parameter, transposed }) => (transposed ? given[parameter]!.shape[1]! : 0))
+  const calls = groups.flatMap(({ bytes: scratch, updates: group }) => {
+    const widest = group.map(({ parameter, transposed }) => (transposed ? given[parameter]!.shape[1]! : 0))
     const bytes = scratch + 4 * BLOCK.rows * Math.max(...widest)
     const memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE) })
     const { exports } = new WebAssembly.Instance(wasm, { patchword: { memory } })
     const { adamw, mean, transpose } = exports as Record<keyof Kernels, Kernel>
     const kernels = { adamw, mean, transpose }
     let free = 0
-    return together.map(({ ema, factors, first, gradient, mean, parameter, second, transposed }) => {
+    let nextGradient = 0
+    if (together) free = group.reduce((sum, { parameter }) => sum + sizeOf(given[parameter]!), 0)
+    return group.map(({ ema, factors, first, gradient, mean, parameter, second, transposed }) => {
       const { data: { length }, dtype, shape } = given[parameter]!
       const size = sizeOf(given[parameter]!)
       const place = (name: string) => {
-        const packed = { shape, dtype, data: new Float32Array(memory.buffer, free, length) }
+        const at = together && name === gradient ? nextGradient : free
+        const packed = { shape, dtype, data: new Float32Array(memory.buffer, at, length) }
         if (name === gradient) gradients.set(name, transposed ? { ...packed, shape: shape.toReversed() } : packed)
         else {
           const { data } = given[name]!
@@ -132,8 +138,9 @@ export const layout = (updates: ReadonlyArray<AdamWUpdate>, given: Arrays): Layo
           buffer.transfer(0)
           held.set(name, packed)
         }
-        free += size
-        return free - size
+        if (at === free) free += size
+        else nextGradient += size
+        return at
       }
       const places = {
         gradient: place(gradient),

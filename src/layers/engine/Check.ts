@@ -2,6 +2,7 @@
 import { Effect, Result } from "effect"
 import * as Tracer from "../../compiler/kernels/Tracer.ts"
 import * as Split from "../../compiler/trace/Split.ts"
+import type * as Sums from "../../compiler/trace/Sums.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import type { HostOf } from "../../shapes/Step.ts"
@@ -72,6 +73,32 @@ export const shares = (
       })
     })
   )
+}
+
+/**
+ * Returns the share of a batch that a rank gets. Each array may be that of the whole batch, or the share itself, with places that count
+ * in the share. Fails with `BadInput`.
+ */
+export const share = (
+  program: string,
+  spec: object,
+  batch: object,
+  { rank, size }: Sums.Place
+): Effect.Effect<ReadonlyMap<string, HostTensor.Any>, EngineError> => {
+  const found = new Map(Tree.leaves<HostTensor.Any>(batch))
+  const own = new Map(Tree.leaves(Split.specs(spec, size)))
+  const shared = Effect.forEach(
+    Tree.leaves<Split.Splittable>(spec),
+    Effect.fnUntraced(function*([path, leaf]) {
+      const given = found.get(path)
+      const { split } = leaf
+      if (HostTensor.difference(own.get(path)!, given) === undefined) return [path, given!] as const
+      const whole = yield* array(program, `batch.${path}`, leaf, given)
+      yield* shares(program, { [path]: leaf }, new Map([[path, whole]]), size)
+      return [path, Split.part(whole, split, size, rank)] as const
+    })
+  )
+  return Effect.map(shared, (entries) => new Map(entries))
 }
 
 // The last is OpenVINO's message on an array that is too large for any memory.

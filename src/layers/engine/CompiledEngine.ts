@@ -2,6 +2,7 @@
 import { Effect, Semaphore } from "effect"
 import * as ExternalData from "../../compiler/onnx/ExternalData.ts"
 import type { Program, StateUpdate } from "../../compiler/programs/Program.ts"
+import type * as Sums from "../../compiler/trace/Sums.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
@@ -38,6 +39,8 @@ export interface Kind {
   readonly about: About
   /** The number of devices that share the batch of a training step; default 1. */
   readonly devices?: number
+  /** The place of this engine among the ranks that share the batch of a training step. Absent for one. */
+  readonly place?: Sums.Place | undefined
   readonly trainStep: <S, B, M>(step: TrainStep<S, B, M>) => Program
   readonly inference: <W, B, O>(inference: Inference<W, B, O>) => Program
   readonly open?: Open
@@ -76,19 +79,20 @@ export const make = (
     inference: compileInference,
     name,
     open: openProgram = (program, ask, buffers) => call(program, "open", ask, buffers),
+    place,
     trainStep
   }: Kind
 ): Engine["Service"] => {
   const open = Effect.fnUntraced(function*(
     program: string,
-    { adamw, bytes: model, updates }: Omit<Program, "result">,
+    { adamw, bytes: model, cut, updates }: Omit<Program, "result">,
     held: Entries,
     files: ReadonlyArray<ModelFile> = []
   ) {
     let closed = false
     const kept = Protocol.packed(held)
     const { handle, inputs, outputs } = yield* Effect.acquireRelease(
-      openProgram(program, { model, files, held: kept.arrays, updates, adamw }, kept.buffers),
+      openProgram(program, { model, files, held: kept.arrays, updates, adamw, ...(cut && { cut }) }, kept.buffers),
       (opened) => {
         closed = true
         // A worker that has ended holds no memory.
@@ -138,7 +142,9 @@ export const make = (
       return {
         ahead,
         run: Effect.fnUntraced(function*(batch: HostOf<B>, number?: number) {
-          const given = yield* Check.arrays(step.name, "batch", step.batch as object, batch as object)
+          const given = place === undefined
+            ? yield* Check.arrays(step.name, "batch", step.batch as object, batch as object)
+            : yield* Check.share(step.name, step.batch as object, batch as object, place)
           if (devices > 1) yield* Check.shares(step.name, step.batch as object, given, devices)
           const taken = Effect.gen(function*() {
             yield* intact

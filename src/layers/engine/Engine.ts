@@ -46,6 +46,7 @@ export {
   OutOfMemory,
   PrecisionUnavailable,
   ProviderUnavailable,
+  RanksUnavailable,
   Reason,
   StateCorrupted,
   UnevenBatch,

@@ -105,6 +105,17 @@ export class ProviderUnavailable extends TaggedError<ProviderUnavailable>()("Pro
   }
 }
 
+/** The engine does not train together with other ranks. */
+export class RanksUnavailable extends TaggedError<RanksUnavailable>()("RanksUnavailable", { engine: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 69
+  get finding() {
+    return `the engine ${this.engine} does not train with other ranks`
+  }
+  get remedy() {
+    return "use ONNX Runtime (--engine onnx), or start one rank"
+  }
+}
+
 /** This processor or this engine does not have the precision. */
 export class PrecisionUnavailable extends TaggedError<PrecisionUnavailable>()("PrecisionUnavailable", {
   precision: Schema.String,
@@ -219,6 +230,7 @@ export const Reason = Schema.Union([
   WrongShape,
   Disposed,
   ProviderUnavailable,
+  RanksUnavailable,
   PrecisionUnavailable,
   BadInput,
   UnevenBatch,
@@ -244,3 +256,7 @@ export class EngineError extends TaggedError<EngineError>()("EngineError", {
     return this.reason.remedy
   }
 }
+
+/** Fails with `RanksUnavailable`. */
+export const noRanks = (engine: string): Effect.Effect<never, EngineError> =>
+  Effect.fail(new EngineError({ program: "start", reason: new RanksUnavailable({ engine }) }))

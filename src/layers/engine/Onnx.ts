@@ -1,8 +1,9 @@
 /** Runs compiled programs on ONNX Runtime in a worker thread. */
 import { Effect } from "effect"
 import * as OnnxProgram from "../../compiler/programs/OnnxProgram.ts"
+import type { CollectivesOrigin } from "../ranks/Collectives.ts"
 import * as CompiledEngine from "./CompiledEngine.ts"
-import { EngineError, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
+import { EngineError, noRanks, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
 import * as Thread from "./Thread.ts"
 
 /** Options of `layerOnnx`. */
@@ -31,6 +32,11 @@ export interface OnnxOptions {
    * pass, and computes the rest again for the gradients. The numbers are the same; a step takes about a third more time.
    */
   readonly memory?: "high" | "low"
+  /**
+   * The connection of this engine to the other ranks, each of which trains on its share of the batch. Absent for one rank. Inferences
+   * run on each rank for itself. The provider `webgpu` takes none.
+   */
+  readonly ranks?: CollectivesOrigin | undefined
 }
 
 const REMEDY: Readonly<Record<NonNullable<OnnxOptions["provider"]>, string>> = {
@@ -53,7 +59,9 @@ export const make = Effect.fnUntraced(function*(
   file: URL = Thread.file("OnnxWorker")
 ) {
   const { memory = "high", provider = "cpu", spin = 50, threads } = options
-  const call = yield* Thread.start(file, { provider, threads, spin })
+  const ranks = options.ranks?.size === 1 ? undefined : options.ranks
+  if (ranks !== undefined && provider === "webgpu") return yield* noRanks("onnx webgpu")
+  const call = yield* Thread.start(file, { provider, threads, spin, ranks })
   const about = yield* call("start", "start", undefined).pipe(
     Effect.mapError(({ reason: { message: detail } }) =>
       new EngineError({
@@ -72,13 +80,19 @@ export const make = Effect.fnUntraced(function*(
   }
   const recompute = memory === "low"
   return CompiledEngine.make(call, {
-    name: `onnx ${provider}`,
-    about: { ...about, engine: `onnx ${provider}`, precision: "fp32" },
+    name: `onnx ${provider}${ranks === undefined ? "" : `, rank ${ranks.rank} of ${ranks.size}`}`,
+    about: {
+      ...about,
+      engine: `onnx ${provider}`,
+      precision: "fp32",
+      ...(ranks === undefined ? {} : { ranks: ranks.size })
+    },
+    place: ranks,
     trainStep: (step) =>
       // Updates outside of the graph, and updates in place, need the state in this process's memory.
       provider === "webgpu"
         ? CompiledEngine.outOfPlace(OnnxProgram.trainStep(step, { recompute }))
-        : OnnxProgram.trainStep(step, { external: provider === "cpu", recompute }),
+        : OnnxProgram.trainStep(step, { external: provider === "cpu", recompute, place: ranks }),
     inference: OnnxProgram.inference
   })
 })

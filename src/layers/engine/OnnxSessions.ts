@@ -3,6 +3,7 @@ import type { InferenceSession, Tensor } from "onnxruntime-node"
 import * as OnnxModel from "../../compiler/onnx/OnnxModel.ts"
 import type { StateUpdate } from "../../compiler/programs/Program.ts"
 import * as Float16 from "../../domain/values/Float16.ts"
+import * as Handed from "../ranks/Handed.ts"
 import * as AdamWKernel from "./AdamWKernel.ts"
 import * as Protocol from "./Protocol.ts"
 import type { Calls, Handlers, Packed, Port } from "./Protocol.ts"
@@ -17,14 +18,25 @@ export interface Runtime {
    * that each run allocates. `device`: on the device, where each run allocates it.
    */
   readonly state: "bound" | "made" | "device"
+  /** Sums an array over all ranks, in place. Absent for one rank. Programs that are cut need it, and states that are `bound`. */
+  readonly sum?: ((values: Float32Array) => void) | undefined
   /** True if products may be rounded to tf32. Then the start measures it, and does not offer fp32 if they are. */
   readonly mayRound?: boolean
 }
 
-interface Model {
+/** A model of a program, and the sums over all ranks before it. */
+interface Part {
+  readonly sums: ReadonlyArray<Float32Array>
   readonly session: InferenceSession
-  /** Inputs that the program reads. These can be fewer than the inputs that it is given. */
+  /** Inputs that the model reads. These can be fewer than the inputs that the program is given. */
   readonly inputs: ReadonlyArray<Port>
+}
+
+interface Model {
+  /** The models of the program, which run one after another. */
+  readonly parts: ReadonlyArray<Part>
+  /** The sums over all ranks after the last model. */
+  readonly last: ReadonlyArray<Float32Array>
   readonly held: Map<string, Tensor>
   /** The session that moved `held` to the device. The memory lasts as long as this session. */
   readonly mover: InferenceSession | undefined
@@ -32,6 +44,8 @@ interface Model {
   /** Second buffers of the updates that must not be made in place. */
   readonly spare: Map<string, Tensor>
   readonly gradients: ReadonlyMap<string, Tensor>
+  /** Outputs that a model hands on to another. */
+  readonly handed: ReadonlyMap<string, Tensor>
   readonly calls: AdamWKernel.Layout["calls"]
   /** Outputs that a run returns. `factors` are outputs that the update needs. */
   readonly results: ReadonlyArray<string>
@@ -97,7 +111,7 @@ const product = (): Uint8Array => {
 
 /** Handles calls with sessions on a build of ONNX Runtime. Sessions are created with `options`. */
 export const handlers = (
-  { Tensor, create, mayRound = false, started, state }: Runtime,
+  { Tensor, create, mayRound = false, started, state, sum: sumOverRanks }: Runtime,
   options: InferenceSession.SessionOptions
 ): Handlers => {
   const models = new Map<number, Model>()
@@ -159,39 +173,60 @@ export const handlers = (
       const holds = !mayRound || !await isRounding()
       return [holds ? started : { ...started, precisions: [] }]
     },
-    open: async ({ adamw, files, held: given, model, updates }) => {
-      const opening = await session(model, updates.map(({ output }) => output), files)
-      const layout = AdamWKernel.layout(adamw, given)
+    open: async ({ adamw, cut, files, held: given, model, updates }) => {
+      const onDevice = updates.map(({ output }) => output)
+      const first = await session(model, onDevice, files)
+      const rest = await Promise.all((cut?.parts ?? []).map(async ({ bytes, sums }) => ({
+        sums,
+        session: bytes && await session(bytes, onDevice)
+      })))
+      const sessions = [first, ...rest.flatMap((part) => part.session ?? [])]
+      const made = new Map(sessions.flatMap((one) => ports(one.outputMetadata)).map((port) => [port.name, port]))
+      const layout = AdamWKernel.layout(adamw, given, cut !== undefined)
       const host = tensors(Object.entries(given).map(([name, value]) => [name, layout.held.get(name) ?? value]))
       const device = state === "device" && host.size > 0 ? await moved(host, "device") : undefined
       const held = device?.values ?? host
       const spare = updates.filter(({ inPlace }) => state === "bound" && !inPlace)
       const gradients = tensors(layout.gradients)
+      const summed = new Set(rest.flatMap(({ sums }) => sums))
+      const read = sessions.slice(1).flatMap(({ inputNames }) => inputNames)
+      const between = new Set([...summed, ...read].filter((name) => made.has(name) && !gradients.has(name)))
+      const typeOf = (name: string) => made.get(name)! as Port & Pick<Packed, "dtype">
+      // What is summed together lies together.
+      const arrays = new Map([
+        ...rest.flatMap(({ sums }) => [...Handed.arrays(sums.filter((name) => between.has(name)).map(typeOf))]),
+        ...Handed.arrays([...between].filter((name) => !summed.has(name)).map(typeOf))
+      ])
+      const spansOf = (names: ReadonlyArray<string>) =>
+        Handed.joined(names.map((name) => (arrays.get(name) ?? layout.gradients.get(name)!).data as Float32Array))
       const replaced = new Set(updates.map((update) => update.output))
       const factors = new Set(adamw.flatMap((call) => Object.values(call.factors)))
-      const wanted = opening.outputNames.filter((name) => !replaced.has(name) && !gradients.has(name))
+      const inside = new Set([...cut?.handed ?? [], ...replaced, ...gradients.keys()])
+      const wanted = Array.from(made.keys()).filter((name) => !inside.has(name))
       const handle = handles++
-      const inputs = ports(opening.inputMetadata)
+      const part = (sums: ReadonlyArray<string>, one: InferenceSession): Part => ({
+        sums: spansOf(sums),
+        session: one,
+        inputs: ports(one.inputMetadata)
+      })
+      const parts = [part([], first), ...rest.flatMap(({ session: one, sums }) => one ? [part(sums, one)] : [])]
       models.set(handle, {
-        session: opening,
+        parts,
+        last: rest.flatMap(({ session: one, sums }) => one ? [] : spansOf(sums)),
         mover: device?.mover,
-        inputs,
         held,
         updates,
         spare: new Map(spare.map(({ input }) => [input, empty(held.get(input)!)])),
         gradients,
+        handed: tensors(arrays),
         calls: layout.calls,
         results: wanted.filter((name) => !factors.has(name)),
         factors: wanted.filter((name) => factors.has(name))
       })
-      return [{ handle, inputs, outputs: ports(opening.outputMetadata) }]
+      return [{ handle, inputs: parts[0]!.inputs, outputs: ports(first.outputMetadata) }]
     },
     run: async ({ handle, inputs: given }) => {
-      const { calls, factors, gradients, held, inputs, results, session: opened, spare, updates } = models.get(handle)!
-      const feeds = Object.fromEntries(inputs.map(({ dtype, name }) => {
-        const value = held.get(name)
-        return [name, value ?? own(dtype, given[name]!)]
-      }))
+      const { calls, factors, gradients, handed, held, last, parts, results, spare, updates } = models.get(handle)!
       const fetches: Record<string, Tensor | null> = Object.fromEntries(
         [...results, ...factors, ...gradients.keys(), ...updates.map(({ output }) => output)].map((
           name
@@ -203,7 +238,18 @@ export const handlers = (
           fetches[output] = inPlace ? held.get(input)! : spare.get(input)!
         }
       }
-      const found = await opened.run(feeds, fetches, { logSeverityLevel: 4 }) as Record<string, Tensor>
+      Object.assign(fetches, Object.fromEntries(handed))
+      const found: Record<string, Tensor> = {}
+      for (const { inputs, session: opened, sums } of parts) {
+        for (const values of sums) sumOverRanks!(values)
+        const feeds = Object.fromEntries(inputs.map(({ dtype, name }) => {
+          const value = held.get(name) ?? handed.get(name) ?? gradients.get(name)
+          return [name, value ?? own(dtype, given[name]!)]
+        }))
+        const outputs = Object.fromEntries(opened.outputNames.map((name) => [name, fetches[name]!]))
+        Object.assign(found, await opened.run(feeds, outputs, { logSeverityLevel: 4 }))
+      }
+      for (const values of last) sumOverRanks!(values)
       for (const { inPlace, input, output } of updates) {
         if (inPlace) continue
         const present = held.get(input)!
@@ -230,12 +276,14 @@ export const handlers = (
       const model = models.get(handle)
       models.delete(handle)
       for (const value of model?.held.values() ?? []) value.dispose()
-      await model?.session.release()
+      for (const { session: opened } of model?.parts ?? []) await opened.release()
       await model?.mover?.release()
       return [undefined]
     },
     memory: () => {
-      const all = Array.from(models.values()).flatMap(({ gradients, held, spare }) => [held, spare, gradients])
+      const all = Array.from(models.values()).flatMap((
+        { gradients, handed, held, spare }
+      ) => [held, spare, gradients, handed])
         .flatMap((map) => Array.from(map.values()))
       return [{ handles: models.size, tensors: all.length, bytes: all.reduce((sum, value) => sum + bytes(value), 0) }]
     }

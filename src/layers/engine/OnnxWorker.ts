@@ -3,15 +3,19 @@ import koffi from "koffi"
 import { workerData } from "node:worker_threads"
 import { env, InferenceSession, Tensor } from "onnxruntime-node"
 import { physicalCores } from "../machine/Processor.ts"
+import type { Collectives } from "../ranks/Collectives.ts"
+import * as Connection from "../ranks/Connection.ts"
 import * as Sessions from "./OnnxSessions.ts"
 import type { Options } from "./Protocol.ts"
 import { serve } from "./Serve.ts"
 import * as TensorFloat32 from "./TensorFloat32.ts"
 
-const { provider, spin, threads = physicalCores() } = workerData as Options
+const { provider, ranks, spin, threads = physicalCores() } = workerData as Options
 
 // Errors are thrown, so they need not be printed.
 env.logLevel = "fatal"
+
+let collectives: Collectives | undefined
 
 const runtime: Sessions.Runtime = {
   started: { version: env.versions.common, threads, precisions: ["fp32"] },
@@ -19,6 +23,7 @@ const runtime: Sessions.Runtime = {
   create: (model, options) => InferenceSession.create(model, options),
   // Only the binding of this provider gives access to its device memory.
   state: provider === "webgpu" ? "device" : "bound",
+  sum: (values) => collectives!.sum(values),
   mayRound: provider === "cuda"
 }
 
@@ -42,6 +47,7 @@ const start: typeof handlers.start = (ask) => {
   if (provider === "webgpu" && process.platform === "linux") koffi.load("libvulkan.so.1")
   // CUDA's provider computes in tf32 by itself. The binding passes on none of its options, such as `use_tf32`.
   if (provider === "cuda" && process.platform === "linux") TensorFloat32.setVariable(false)
+  if (ranks !== undefined) collectives = Connection.open(ranks)
   return handlers.start(ask)
 }
 

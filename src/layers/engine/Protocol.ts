@@ -1,6 +1,7 @@
 /** Messages between an engine and its worker thread. */
-import type { AdamWUpdate, StateUpdate } from "../../compiler/programs/Program.ts"
+import type { AdamWUpdate, Cut, StateUpdate } from "../../compiler/programs/Program.ts"
 import type { DType } from "../../shapes/HostTensor.ts"
+import type { CollectivesOrigin } from "../ranks/Collectives.ts"
 import type { Reason } from "./EngineError.ts"
 
 /** An array in a message. */
@@ -35,6 +36,8 @@ export interface Options {
   /** Number of threads; all physical cores when absent. */
   readonly threads: number | undefined
   readonly spin: number
+  /** The connection to the other ranks; absent for one rank. */
+  readonly ranks?: CollectivesOrigin | undefined
 }
 
 /** An input or output of a model. A free size is `-1`. */
@@ -85,6 +88,8 @@ export interface Calls {
       readonly held: Arrays
       readonly updates: ReadonlyArray<StateUpdate>
       readonly adamw: ReadonlyArray<AdamWUpdate>
+      /** What follows the model, if several ranks run the program together. */
+      readonly cut?: Cut | undefined
       /** What an earlier answer had as `compiled`. */
       readonly compiled?: Uint8Array
     }
