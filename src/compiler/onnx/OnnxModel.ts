@@ -110,20 +110,30 @@ export const describe = (bytes: Uint8Array): Description => {
   })
   if (graph === undefined) throw new Error("it holds no graph")
   const { initializer = [], input = [], node = [], output = [] } = graph
+  const sizeOf = (dim: string): number => {
+    const size = Number(dim)
+    if (!Number.isSafeInteger(size) || size < 0) throw new RangeError(`an axis has the size ${dim}`)
+    return size
+  }
   const constants = new Set(initializer.map(({ name }) => name))
   const port = ({ name, type: of }: Info): Port => ({
     name,
     shape: (of?.tensorType?.shape?.dim ?? []).map(({ dimParam, dimValue }) =>
-      dimValue === undefined ? dimParam ?? "?" : Number(dimValue)
+      dimValue === undefined ? dimParam ?? "?" : sizeOf(dimValue)
     )
   })
+  const parameters = initializer.reduce(
+    (sum, { dims = [] }) => sum + dims.reduce((size, dim) => size * sizeOf(dim), 1),
+    0
+  )
+  if (!Number.isSafeInteger(parameters)) throw new RangeError(`its constants have ${parameters} elements`)
   return {
     producer: producerName,
     inputs: input.filter(({ name }) => !constants.has(name)).map(port),
     outputs: output.map(port),
     integers: output.filter(({ type: of }) => WHOLE.has(of?.tensorType?.elemType ?? 0)).map(({ name }) => name),
     nodes: node.length,
-    parameters: initializer.reduce((sum, { dims = [] }) => sum + dims.reduce((size, dim) => size * Number(dim), 1), 0),
+    parameters,
     metadata: Object.fromEntries(metadataProps.map(({ key, value }) => [key, value]))
   }
 }

@@ -31,7 +31,7 @@ const SHOWN = 5
 const some = (names: ReadonlyArray<string>): string =>
   names.length > SHOWN ? `${names.slice(0, SHOWN).join(", ")} and ${names.length - SHOWN} more` : names.join(", ")
 
-/** The reason why a checkpoint cannot be read. */
+/** The reason why a checkpoint cannot be read. Its numbers are those of the file, and may be of any size. */
 export const Reason = Schema.TaggedUnion({
   /** It has the format before version 1.6, which is no archive. */
   Legacy: {},
@@ -40,7 +40,7 @@ export const Reason = Schema.TaggedUnion({
   /** The archive lacks a record. */
   MissingRecord: { record: Schema.String },
   /** A record does not have the length of its storage. */
-  WrongLength: { record: Schema.String, expected: Schema.Finite, given: Schema.Int },
+  WrongLength: { record: Schema.String, expected: Schema.Number, given: Schema.Number },
   /** It was saved on a machine of another byte order. */
   ByteOrder: { given: Schema.String },
   /** A 64-bit integer does not fit in 32 bits. */
@@ -48,11 +48,11 @@ export const Reason = Schema.TaggedUnion({
   /** The checkpoint has no tensors at the usual keys. */
   NoTensors: { keys: Schema.Array(Schema.String) },
   /** The tensors are far larger than the stored data. */
-  Repeated: { tensor: Schema.String, elements: Schema.Finite, stored: Schema.Finite },
+  Repeated: { tensor: Schema.String, elements: Schema.Number, stored: Schema.Number },
   /** A tensor is stored without its negation or conjugation. */
   Pending: { tensor: Schema.String },
   /** A tensor exceeds its storage. */
-  OutOfStorage: { tensor: Schema.String, needed: Schema.Finite, given: Schema.Int }
+  OutOfStorage: { tensor: Schema.String, needed: Schema.Number, given: Schema.Number }
 })
 export type Reason = typeof Reason.Type
 
@@ -146,16 +146,20 @@ const flattened = (root: Module): ReadonlyArray<readonly [string, unknown]> => {
     if (!(value instanceof Module)) found.push(next)
     else if (!seen.has(value)) {
       seen.add(value)
+      // A name that is no text, such as a list of lists, could be endless when written out.
       open.push(
-        ...Array.from(value.members, ([name, member]) => [path === "" ? `${name}` : `${path}.${name}`, member] as const)
-          .toReversed()
+        ...[...value.members].toReversed().flatMap(([name, member]) =>
+          typeof name === "string" ? [[path === "" ? name : `${path}.${name}`, member] as const] : []
+        )
       )
     }
   }
   return found
 }
 
-const size = (shape: ReadonlyArray<number>): number => shape.reduce((product, dim) => product * dim, 1)
+// The product of large numbers is infinite, and would be NaN with a 0 behind it.
+const size = (shape: ReadonlyArray<number>): number =>
+  shape.includes(0) ? 0 : shape.reduce((product, dim) => product * dim, 1)
 
 const isRowMajor = ({ shape, strides }: Pick<View, "shape" | "strides">): boolean =>
   shape.every((dim, axis) => dim === 1 || strides[axis] === size(shape.slice(axis + 1)))
@@ -196,12 +200,12 @@ export const views = (
       : root instanceof Module
       ? flattened(root)
       : []
-    const pending = entries.find(([, part]) => part instanceof Part && part.pending)
-    if (pending !== undefined) return fail({ _tag: "Pending", tensor: String(pending[0]) })
-    const found = entries.flatMap(([name, part]) =>
-      typeof name === "string" && part instanceof Part ? [{ name, ...part.view }] : []
+    const parts = entries.flatMap(([name, part]) =>
+      typeof name === "string" && part instanceof Part ? [{ name, part }] : []
     )
-    if (found.length > 0) return bounded(found)
+    const pending = parts.find(({ part }) => part.pending)
+    if (pending !== undefined) return fail({ _tag: "Pending", tensor: pending.name })
+    if (parts.length > 0) return bounded(parts.map(({ name, part }) => ({ name, ...part.view })))
     return fail({ _tag: "NoTensors", keys: entries.map(([key]) => typeof key === "string" ? key : typeof key) })
   })
 

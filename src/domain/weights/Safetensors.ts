@@ -30,12 +30,12 @@ export interface Tensor extends Elements {
   readonly shape: ReadonlyArray<number>
 }
 
-/** The reason why a file cannot be read. */
+/** The reason why a file cannot be read. Its numbers are those of the file, and may be of any size. */
 export const Reason = Schema.TaggedUnion({
   /** The file ends before the header or a tensor does. */
-  Truncated: { needed: Schema.Int, given: Schema.Int },
+  Truncated: { needed: Schema.Number, given: Schema.Number },
   /** Bytes follow the last tensor. */
-  Trailing: { needed: Schema.Int, given: Schema.Int },
+  Trailing: { needed: Schema.Number, given: Schema.Number },
   /** The header is longer than the format allows. The file is probably not a safetensors file. */
   HeaderTooLong: { length: Schema.String },
   /** The header does not follow the format. */
@@ -45,11 +45,11 @@ export const Reason = Schema.TaggedUnion({
   /** The element type is not in `ElementType.DTYPES`. */
   UnknownDType: { dtype: Schema.String },
   /** The byte range does not have the size of the shape. */
-  SizeMismatch: { dtype: Schema.String, shape: Schema.Array(Schema.Int), given: Schema.Int },
+  SizeMismatch: { dtype: Schema.String, shape: Schema.Array(Schema.Number), given: Schema.Number },
   /** The byte range begins before the previous one ends. */
   Overlap: { other: Schema.String },
   /** The byte range does not begin where the previous one ends. */
-  Gap: { expected: Schema.Int, given: Schema.Int },
+  Gap: { expected: Schema.Number, given: Schema.Number },
   /** A 64-bit integer does not fit in 32 bits. */
   OutOfRange: { index: Schema.Int, value: Schema.String }
 })

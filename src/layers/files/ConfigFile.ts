@@ -19,6 +19,8 @@ import * as Files from "./Files.ts"
 
 const TOO_DEEP = `expected at most ${Json.DEEPEST} nested levels, got more`
 
+const ODD_KEY = "expected a text as key, got a list or a map"
+
 /** The words of YAML's parser for usual mistakes, and ours. */
 const WORDS: ReadonlyArray<readonly [RegExp, string]> = [
   [/^Source contains multiple documents.*/, "expected one document, got several, separated by ---"],
@@ -49,13 +51,18 @@ const sentence = (cause: unknown): string => {
  * an undefined anchor, or expands without bound.
  */
 export const parse = Effect.fnUntraced(function*(source: string, text: string) {
-  const { parseDocument } = yield* Effect.promise(() => import("yaml"))
+  const { isAlias, isCollection, parseDocument, visit } = yield* Effect.promise(() => import("yaml"))
   const value = yield* Effect.try({
     try: (): unknown => {
       const document = parseDocument(text)
       // Warnings of YAML, such as an unknown tag, mean that the value differs from the text.
       const [problem] = [...document.errors, ...document.warnings]
       if (problem !== undefined) throw problem
+      visit(document, {
+        Pair: (_, { key }) => {
+          if (isCollection(isAlias(key) ? key.resolve(document) : key)) throw new Error(ODD_KEY)
+        }
+      })
       return document.toJS()
     },
     catch: (cause) => Config.refusal(source, sentence(cause))

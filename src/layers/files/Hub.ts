@@ -66,11 +66,17 @@ export class WrongAnswer extends TaggedError<WrongAnswer>()("WrongAnswer", { det
   }
 }
 
+/** Number of files that a message names. */
+const NAMED = 20
+
 /** The repository holds none of the files of a model. */
 export class Empty extends TaggedError<Empty>()("Empty", { found: Schema.Array(Schema.String) }) {
   override readonly [Runtime.errorExitCode] = 66
   get finding() {
-    return `the repository holds none of the files of a model (${this.found.join(", ") || "it is empty"})`
+    const more = this.found.length > NAMED ? `, and ${this.found.length - NAMED} more` : ""
+    return `the repository holds none of the files of a model (${
+      this.found.slice(0, NAMED).join(", ") || "it is empty"
+    }${more})`
   }
   get remedy() {
     return "check its name"
@@ -113,6 +119,7 @@ const modelFiles = (names: ReadonlyArray<string>): ReadonlyArray<string> => {
 }
 
 const reasonOf = (cause: unknown): NotThere | NotAllowed | Unreachable | WrongAnswer => {
+  if (cause instanceof WrongAnswer) return cause
   const detail = cause instanceof Error ? cause.message.split("\n")[0]! : String(cause)
   const status = cause instanceof Error && "statusCode" in cause ? cause.statusCode : undefined
   if (status === 404) return new NotThere({ detail })
@@ -126,10 +133,36 @@ const asked = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catch:
 
 const client = Effect.promise(() => import("@huggingface/hub"))
 
+const HUB = "https://huggingface.co"
+
+/** Greatest number of requests for one list of files. Each answers up to 1000 names. */
+const LONGEST_LIST = 200
+
+/**
+ * Makes the function that sends requests. It sends the token to the Hub alone. An answer can name any other server, as the place
+ * of the next part of a list or of a file, and the client would send it there as well.
+ */
+const sender = (hubUrl = HUB): typeof fetch => {
+  let lists = 0
+  return (input, init) => {
+    const url = new URL(input instanceof Request ? input.url : input)
+    if (url.pathname.includes("/tree/") && ++lists > LONGEST_LIST) {
+      throw new WrongAnswer({ detail: `a list of files has no end after ${LONGEST_LIST} parts` })
+    }
+    if (URL.canParse(hubUrl) && url.origin === new URL(hubUrl).origin) return fetch(input, init)
+    const headers = new Headers(init?.headers ?? (input instanceof Request ? input.headers : undefined))
+    headers.delete("authorization")
+    return fetch(input, { ...init, headers })
+  }
+}
+
 const credentials = ({ hubUrl, token }: Options) => ({
+  fetch: sender(hubUrl),
   ...(hubUrl === undefined ? {} : { hubUrl }),
   ...(token === undefined ? {} : { accessToken: Redacted.value(token) })
 })
+
+const isNamed = Schema.is(Schema.Struct({ path: Schema.String }))
 
 const within = (repository: string) =>
   Effect.mapError((reason: HubError["reason"]) => new HubError({ repository, reason }))
@@ -158,7 +191,13 @@ export const download: (
     const { downloadFile, listFiles } = yield* client
     const common = { repo: repository, revision: options.revision ?? "main", ...credentials(options) }
     const listed = yield* Stream.runCollect(
-      Stream.map(Stream.fromAsyncIterable(listFiles(common), reasonOf), ({ path }) => path)
+      Stream.fromAsyncIterable(listFiles(common), reasonOf).pipe(
+        Stream.mapEffect((entry) =>
+          isNamed(entry)
+            ? Effect.succeed(entry.path)
+            : Effect.fail(new WrongAnswer({ detail: "a file in its list has no name" }))
+        )
+      )
     )
     const wanted = modelFiles(listed)
     if (wanted.length === 0) return yield* new Empty({ found: listed })

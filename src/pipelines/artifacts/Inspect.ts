@@ -576,12 +576,13 @@ const makeInspect = Effect.gen(function*() {
       known,
       Effect.fnUntraced(function*(stage) {
         const finished = saved.includes(stage)
+        const from = Record.get(continuedFrom, stage)
         const lastBatch = rows.findLast((row) => row.stage === stage)
         const lastEvaluation = rows.findLast((row) => row.stage === evaluationsOf(stage))
         return {
           stage,
           finished,
-          ...(continuedFrom[stage] !== undefined && { continuedFrom: continuedFrom[stage] }),
+          ...(Option.isSome(from) && { continuedFrom: from.value }),
           ...(lastBatch === undefined ? {} : { lastBatch }),
           ...(lastEvaluation === undefined ? {} : { lastEvaluation }),
           ...(finished ? { weights: yield* weights(path.join(given, "stages", `${stage}.safetensors`)) } : {})

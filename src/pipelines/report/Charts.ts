@@ -57,7 +57,11 @@ const lines = (curve: Curve, tone: number): ReadonlyArray<Line & { readonly at: 
 }
 
 // As the log calls them. The first of the two losses of pretraining is that of the last layer.
-const names: Readonly<Record<string, string>> = { loss_1: "loss", accuracy_1: "accuracy", usage: "codes used" }
+const names: ReadonlyMap<string, string> = new Map([
+  ["loss_1", "loss"],
+  ["accuracy_1", "accuracy"],
+  ["usage", "codes used"]
+])
 
 const rough = (value: number): string => String(Number(value.toPrecision(3)))
 
@@ -70,7 +74,7 @@ const summary = (curve: Curve): string => {
 
 // Of a stage that logs both `loss` and `loss_1`, each has a name of its own.
 const axisOf = (metric: string, metrics: ReadonlySet<string>): string => {
-  const name = names[metric] ?? metric
+  const name = names.get(metric) ?? metric
   return name !== metric && metrics.has(name) ? `${name} of the last layer` : name
 }
 

@@ -1,5 +1,5 @@
 /** Reading of a run: its state, stages, figures, settings, engines, tags and notes. */
-import { DateTime, Effect, type FileSystem, Option, type Path, Schema } from "effect"
+import { DateTime, Effect, type FileSystem, Option, type Path, Record, Schema } from "effect"
 import * as Report from "../../domain/evaluation/Report.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as Files from "../../layers/files/Files.ts"
@@ -236,7 +236,7 @@ export const read = Effect.fn("patchword.Registry.read")(
         evaluation: log.rows.findLast((row) => row.stage === evaluationsOf(stage)),
         config,
         running: isHeld && stage === newest,
-        continuedFrom: continuedFrom[stage]
+        continuedFrom: Option.getOrUndefined(Record.get(continuedFrom, stage))
       })
     )
     const changed = yield* Effect.forEach(["log.jsonl", "timings.jsonl", CONFIG], (name) =>

@@ -58,10 +58,10 @@ export class FilesMissing extends TaggedError<FilesMissing>()("FilesMissing", { 
   }
 }
 
-/** The file ends too early. */
+/** The file ends too early. The number of bytes that it should have is its own, and may be of any size. */
 export class FileTruncated extends TaggedError<FileTruncated>()("FileTruncated", {
-  expected: Schema.Int,
-  found: Schema.Int
+  expected: Schema.Number,
+  found: Schema.Number
 }) {
   override readonly [Runtime.errorExitCode] = 65
   get finding() {

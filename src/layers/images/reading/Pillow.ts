@@ -112,7 +112,9 @@ export const decode = Effect.fnUntraced(function*<E>(
   pixelLimit: number,
   fail: (cause: unknown) => E
 ) {
-  const image = sharp(bytes, { failOn: "error", limitInputPixels: pixelLimit, ignoreIcc: true })
+  const options = { failOn: "error", limitInputPixels: pixelLimit, ignoreIcc: true } as const
+  // It throws for a file without bytes.
+  const image = yield* Effect.try({ try: () => sharp(bytes, options), catch: fail })
   const metadata = yield* Effect.tryPromise({ try: () => image.metadata(), catch: fail })
   const problem = different(bytes, metadata)
   if (problem !== undefined) return yield* refusal(problem)

@@ -28,10 +28,12 @@ const extracted = async (file: string, length: number, signal: AbortSignal): Pro
   const found: Array<Member> = []
   const extract = Tar.extract()
   extract.on("entry", ({ name, size, type }, content, next) => {
-    const offset = content.offset + BLOCK
-    const end = BLOCK * Math.ceil((offset + size) / BLOCK)
     // The pipeline reports this error.
     content.on("error", () => {})
+    // The library gives null for a size that is no number, and then waits for its end for ever.
+    if (!Number.isSafeInteger(size)) return next(new FileDamaged({ problem: `${name} has no size` }))
+    const offset = content.offset + BLOCK
+    const end = BLOCK * Math.ceil((offset + size) / BLOCK)
     if (end > length) return next(new FileTruncated({ expected: end, found: length }))
     const [, key, ends = ""] = NAME.exec(name) ?? []
     const ending = ends.toLowerCase()
