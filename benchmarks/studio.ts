@@ -1,6 +1,9 @@
 /**
- * The weight of the studio's pages and the time to their first picture, in a real Chromium: `npm run bench -- studio [RUNS]`. Without
- * RUNS, it makes runs with long logs, and one with an atlas of 8192 codes and 50 000 images.
+ * The weight of the studio's pages, the time to their first picture, and the frames while one scrolls, in a real Chromium:
+ * `npm run bench -- studio [RUNS]`. Without RUNS, it makes runs with long logs, and one with an atlas of 8192 codes and 50 000 images.
+ *
+ * `kilobytes` is what all files of the page hold, `sentKilobytes` what came over the connection. A frame is late if it came more than 50 ms
+ * after the one before it.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Context, Effect, FileSystem, Layer } from "effect"
@@ -31,10 +34,36 @@ const weigh = async () => {
   const sizes = await Promise.all(
     loaded.map(async (name) => (await (await fetch(name)).arrayBuffer()).byteLength)
   )
+  const sent = entries.reduce((sum, one) => sum + (one as PerformanceResourceTiming).transferSize, 0)
   return {
+    sentKilobytes: Number((sent / 1000).toFixed(1)),
     kilobytes: Number((sizes.reduce((sum, size) => sum + size, 0) / 1000).toFixed(1)),
     requests: loaded.length,
     firstPaint
+  }
+}
+
+/** Scrolls a page down, a part of the screen in each frame, and measures the time between frames. */
+const scroll = async () => {
+  const [FRAMES, STEP] = [240, 300]
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+  const times: Array<number> = []
+  let before = await new Promise<number>(requestAnimationFrame)
+  for (let frame = 0; frame < FRAMES; frame++) {
+    scrollBy({ top: STEP, behavior: "instant" })
+    const now = await new Promise<number>(requestAnimationFrame)
+    times.push(now - before)
+    before = now
+  }
+  const sorted = times.toSorted((a, b) => a - b)
+  return {
+    scrolled: Math.round(scrollY),
+    frames: FRAMES,
+    medianMs: Number(sorted[FRAMES >> 1]!.toFixed(1)),
+    p95Ms: Number(sorted[Math.floor(0.95 * FRAMES)]!.toFixed(1)),
+    longestMs: Number(sorted.at(-1)!.toFixed(1)),
+    late: times.filter((time) => time > 50).length,
+    elements: document.querySelectorAll("*").length
   }
 }
 
@@ -66,8 +95,16 @@ const program = Effect.gen(function*() {
     console.log(JSON.stringify({
       page: new URL(href).pathname,
       kilobytes: found[0]!.kilobytes,
+      sentKilobytes: found[0]!.sentKilobytes,
       requests: found[0]!.requests,
       firstPaintMs: Number(median(found.map(({ firstPaint }) => firstPaint)).toFixed(0))
+    }))
+  }
+  for (const href of [atlas, `${atlas}/images`]) {
+    const { page: opened } = yield* Browser.visit(browser, href, view)
+    console.log(JSON.stringify({
+      page: new URL(href).pathname,
+      ...yield* Effect.promise(() => opened.evaluate(scroll))
     }))
   }
 })

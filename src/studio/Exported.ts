@@ -1,6 +1,6 @@
 /**
  * The studio as one self-contained file: the same pages of the same runs, without a server. It can be opened from disk or sent to
- * someone. Only the charts need a script.
+ * someone. Only the charts and the map of codes need a script.
  *
  * ```ts
  * import assert from "node:assert"
@@ -16,6 +16,7 @@ import { Effect, FileSystem, type Path } from "effect"
 import { version } from "../domain/values/Version.ts"
 import * as Files from "../layers/files/Files.ts"
 import * as Atlas from "../pipelines/atlas/Atlas.ts"
+import * as BrowserModules from "../pipelines/report/BrowserModules.ts"
 import type { Chart } from "../pipelines/report/Charts.ts"
 import { type Html, html, json, raw } from "../pipelines/report/Html.ts"
 import * as Script from "../pipelines/report/Script.ts"
@@ -23,6 +24,7 @@ import * as ReportStyle from "../pipelines/report/Style.ts"
 import type * as Registry from "../pipelines/runs/Registry.ts"
 import * as Frame from "./pages/Frame.ts"
 import type { Links, Named } from "./pages/Links.ts"
+import type { Module } from "./pages/Modules.ts"
 import * as RunList from "./pages/RunList.ts"
 import * as StudioStyle from "./pages/StudioStyle.ts"
 import * as Views from "./pages/Views.ts"
@@ -66,10 +68,11 @@ const ownNames = (markup: Html, page: string): Html =>
 const sectionOf = (name: string, page: Frame.Page): Html =>
   html`<div class="${name === FIRST ? "page first" : "page"}" id="${name}">${ownNames(Frame.body(page), name)}</div>\n`
 
-// Only the script whose digest is given may run, and nothing may be loaded.
-const policy = (code: string): string =>
-  `default-src 'none'; img-src data:; style-src 'unsafe-inline'; ` +
-  `script-src 'sha256-${Buffer.from(Files.sha256(code), "hex").toString("base64")}'`
+// Only the scripts whose digests are given may run, and nothing may be loaded.
+const policy = (scripts: ReadonlyArray<string>): string =>
+  `default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src ${
+    scripts.map((code) => `'sha256-${Buffer.from(Files.sha256(code), "hex").toString("base64")}'`).join(" ")
+  }`
 
 /**
  * Renders the pages of the runs in the given folders. Fails with a `RunFolderError` if a folder cannot be read, and with a `FileError`
@@ -83,6 +86,7 @@ export const render = Effect.fn("patchword.Exported.render")(
     const runs = yield* Shelf.all(folders)
     const links = linksOf(runs)
     const charts: Array<Chart> = []
+    const modules = new Set<Module>()
     const sections = [sectionOf(FIRST, RunList.page(runs, folders, links))]
     for (const run of runs) {
       for (const view of Views.all) {
@@ -90,14 +94,16 @@ export const render = Effect.fn("patchword.Exported.render")(
         const shown = yield* Inside.within([run.run.path])(Views.page(view, place))
         if (shown === undefined) continue
         charts.push(...shown.page.charts ?? [])
+        shown.modules.forEach((one) => modules.add(one))
         sections.push(sectionOf(links.run(run.id, view.id).slice(1), shown.page))
       }
     }
+    const scripts = Array.from((yield* BrowserModules.read(Array.from(modules))).values())
     return html`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policy(code)}">
+<meta http-equiv="Content-Security-Policy" content="${policy([code, ...scripts])}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>patchword studio</title>
@@ -108,7 +114,7 @@ export const render = Effect.fn("patchword.Exported.render")(
 ${sections}
 <script type="application/json" id="charts">${json(charts)}</script>
 <script>${raw(code)}</script>
-</body>
+${scripts.map((script) => html`<script type="module">${raw(script)}</script>\n`)}</body>
 </html>
 `.html
   }

@@ -32,6 +32,7 @@ import type { Told } from "../domain/values/TaggedError.ts"
 import * as Files from "../layers/files/Files.ts"
 import * as BrowserModules from "../pipelines/report/BrowserModules.ts"
 import * as ListenError from "./ListenError.ts"
+import * as Atlased from "./pages/Atlased.ts"
 import * as Compared from "./pages/Compared.ts"
 import * as Frame from "./pages/Frame.ts"
 import * as Links from "./pages/Links.ts"
@@ -42,6 +43,7 @@ import * as Views from "./pages/Views.ts"
 import * as Access from "./server/Access.ts"
 import * as Answers from "./server/Answers.ts"
 import * as Assets from "./server/Assets.ts"
+import * as AtlasParts from "./server/AtlasParts.ts"
 import * as Changes from "./server/Changes.ts"
 import * as Events from "./server/Events.ts"
 import * as Headers from "./server/Headers.ts"
@@ -231,6 +233,18 @@ const make = Effect.fnUntraced(function*(options: Options) {
           run,
           Effect.fnUntraced(function*({ run: { path: folder } }) {
             const found = yield* opened.tokenizer(folder, name)
+            return found === undefined ? lost(request, "The file") : yield* Answers.made(request, found)
+          })
+        )
+    ),
+    ...reading(
+      `/runs/:run/${Atlased.PARTS}/*`,
+      (request, { "*": name = "", run }) =>
+        ofRun(
+          request,
+          run,
+          Effect.fnUntraced(function*({ run: { path: folder } }) {
+            const found = yield* AtlasParts.find(opened.atlas, folder, name)
             return found === undefined ? lost(request, "The file") : yield* Answers.made(request, found)
           })
         )

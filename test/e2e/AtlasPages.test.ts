@@ -1,90 +1,110 @@
+import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
-import { readFileSync } from "node:fs"
-import { mkdtemp, rm } from "node:fs/promises"
-import { stripTypeScriptTypes } from "node:module"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { pathToFileURL } from "node:url"
+import { Context, Effect, FileSystem, Layer, Path } from "effect"
 import type { Browser as Chromium, Page } from "playwright-core"
-import sharp from "sharp"
-import * as Atlas from "../../src/pipelines/atlas/Atlas.ts"
 import { type AtlasLinks, cssUrl } from "../../src/pipelines/atlas/views/AtlasLinks.ts"
-import * as AtlasStyle from "../../src/pipelines/atlas/views/AtlasStyle.ts"
 import * as CodeList from "../../src/pipelines/atlas/views/CodeList.ts"
-import * as CodePage from "../../src/pipelines/atlas/views/CodePage.ts"
-import * as ImageCodes from "../../src/pipelines/atlas/views/ImageCodes.ts"
-import * as MapPage from "../../src/pipelines/atlas/views/MapPage.ts"
-import type { Html } from "../../src/pipelines/report/Html.ts"
-import { style } from "../../src/pipelines/report/Style.ts"
-import { atlas, CODES, HOSTILE } from "./atlasSample.ts"
+import * as Exported from "../../src/studio/Exported.ts"
+import * as Studio from "../../src/studio/Studio.ts"
+import { makeRun } from "../studio/kit.ts"
+import { atlas, CODES, HOSTILE, write } from "./atlasSample.ts"
 import * as Browser from "./browser.ts"
+import * as measures from "./measures.ts"
 
-class Fixture
-  extends Context.Service<Fixture, { readonly browser: Chromium; readonly links: AtlasLinks }>()("Fixture")
-{
+class Fixture extends Context.Service<Fixture, {
+  readonly browser: Chromium
+  readonly pages: string
+  readonly runs: string
+}>()("test/AtlasPages") {
   static readonly layer = Layer.effect(
     Fixture,
     Effect.gen(function*() {
-      const folder = yield* Effect.acquireRelease(
-        Effect.promise(() => mkdtemp(join(tmpdir(), "patchword-atlas-"))),
-        (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      const runs = yield* fs.makeTempDirectoryScoped()
+      yield* makeRun(path.join(runs, "demo"))
+      yield* write(
+        path.join(runs, "demo"),
+        Array.from({ length: CODES }, (_, code) => code).filter((code) => code !== 99)
       )
-      const picture = join(folder, "patches.webp")
-      yield* Effect.promise(() =>
-        sharp({ create: { width: 17, height: 8, channels: 3, background: "red" } }).webp().toFile(picture)
-      )
-      return {
-        browser: yield* Browser.launch,
-        links: {
-          picture: (kind, code) => `${pathToFileURL(picture).href}?${kind}=${code}`,
-          code: (code) => `#code-${code}`,
-          image: (image) => `#image-${image}`
-        }
-      }
+      const context = yield* Layer.build(Studio.layer({ runs: [runs], port: 0 }))
+      const { address } = Context.get(context, Studio.Studio)
+      return Fixture.of({ browser: yield* Browser.launch, pages: `${address}runs/demo/atlas`, runs })
     })
-  )
+  ).pipe(Layer.provideMerge(NodeServices.layer))
 }
 
-const scriptOf = (module: string): string => stripTypeScriptTypes(readFileSync(`src/${module}.ts`, "utf8"))
+const wide = { width: 1200, height: 800, colorScheme: "light" } as const
+const narrow = { width: 360, height: 780, colorScheme: "dark" } as const
 
-const opened = Effect.fnUntraced(function*(main: Html, module?: string) {
-  const { browser } = yield* Fixture
-  const script = module === undefined ? "" : `<script type="module">${scriptOf(module)}</script>`
-  const html = `<!doctype html><html lang="en"><meta charset="utf-8"><title>atlas</title>` +
-    `<style>${style}${AtlasStyle.style}</style><body><main>${main.html}</main>${script}`
-  return yield* Browser.open(browser, html, { width: 1200, height: 800, colorScheme: "light" })
+const visited = Effect.fnUntraced(function*(inner: string, view: Browser.View = wide) {
+  const { browser, pages } = yield* Fixture
+  return yield* Browser.visit(browser, pages + inner, view)
 })
+
+const wait = (page: Page, selector: string) => Effect.promise(() => page.locator(selector).first().waitFor())
 
 const rows = (page: Page) =>
   Effect.promise(() =>
     page.evaluate(() =>
-      [...document.querySelectorAll<HTMLElement>("[data-codes] > li")].filter((row) => !row.hidden).map((row) =>
-        Number(row.dataset.code)
-      )
+      [...document.querySelectorAll("[data-codes] li b")].map(({ textContent }) => Number(textContent))
     )
+  )
+
+const scrolled = (page: Page, y: number) =>
+  Effect.promise(() =>
+    page.evaluate(async (to) => {
+      scrollTo({ top: to, behavior: "instant" })
+      await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))
+    }, y)
   )
 
 describe("pages of an atlas", () => {
   layer(Fixture.layer, { timeout: 60_000 })((it) => {
-    it.effect("list all codes, and load the pictures of those in view", () =>
+    it.effect("list all codes, with the rows near the part in view alone", () =>
       Effect.gen(function*() {
-        const { links } = yield* Fixture
-        const { complaints, page, requests } = yield* opened(CodeList.render(atlas, links), CodeList.MODULE)
-        assert.strictEqual((yield* rows(page)).length, CODES - 1)
-        const loaded = requests.filter((address) => address.includes("patches="))
-        assert.isAbove(loaded.length, 10)
-        assert.isBelow(loaded.length, CODES / 2)
-        assert.strictEqual(yield* Effect.promise(() => page.title()), "atlas")
+        const { complaints, page, requests } = yield* visited("")
+        yield* wait(page, "[data-codes] [aria-posinset]")
+        const first = yield* rows(page)
+        assert.strictEqual(first[0], 49)
+        assert.isBelow(first.length, CODES / 2)
+        const told = yield* Effect.promise(() =>
+          page.evaluate(() => ({
+            setsize: document.querySelector("[data-codes] li")!.getAttribute("aria-setsize"),
+            height: document.querySelector<HTMLElement>("[data-codes] ol")!.offsetHeight,
+            rows: document.querySelectorAll("[data-codes] li").length,
+            above: document.querySelector("[data-codes]")!.getBoundingClientRect().top
+          }))
+        )
+        assert.strictEqual(told.setsize, String(CODES - 1))
+        yield* scrolled(page, told.above + told.height)
+        const last = yield* rows(page)
+        assert.strictEqual(last.at(-1), 550)
+        assert.isBelow(last.length, CODES / 2)
+        yield* scrolled(page, 0)
+        yield* Effect.promise(() => page.locator("[data-codes] li a").first().focus())
+        yield* Effect.promise(() => page.keyboard.press("Tab"))
+        assert.strictEqual(yield* Effect.promise(() => page.evaluate(() => document.activeElement?.textContent)), "99")
+        yield* scrolled(page, told.above + told.height)
+        assert.strictEqual(yield* Effect.promise(() => page.evaluate(() => document.activeElement?.textContent)), "99")
+        assert.isBelow(requests.filter((address) => address.includes("/strips/")).length, CODES / 32 + 4)
         assert.deepStrictEqual(complaints, [])
+      }))
+
+    it.effect("tell which pictures are missing", () =>
+      Effect.gen(function*() {
+        const { page } = yield* visited("")
+        yield* wait(page, "[data-codes] [aria-posinset]")
+        const alert = yield* Effect.promise(() => page.getByRole("alert").innerText())
+        assert.match(alert, /^1\u202f801 pictures are missing. The first: nearest\/0.webp is damaged \(it is missing\)/)
+        const row = page.locator("[data-codes] li", { has: page.locator("b", { hasText: /^99$/ }) })
+        assert.include(yield* Effect.promise(() => row.innerText()), "its picture is missing")
       }))
 
     it.effect("search codes by number and class, and sort them", () =>
       Effect.gen(function*() {
-        const { links } = yield* Fixture
-        const { page } = yield* opened(CodeList.render(atlas, links), CodeList.MODULE)
-        const [most] = yield* rows(page)
-        assert.strictEqual(most, 49)
+        const { page } = yield* visited("")
+        yield* wait(page, "[data-codes] [aria-posinset]")
         yield* Effect.promise(() => page.getByLabel("Search").fill("12"))
         assert.deepStrictEqual(yield* rows(page), [12])
         yield* Effect.promise(() => page.getByLabel("Search").fill("CAT"))
@@ -95,21 +115,20 @@ describe("pages of an atlas", () => {
         assert.deepStrictEqual((yield* rows(page)).slice(8, 10), [8, 10])
         yield* Effect.promise(() => page.getByLabel("Order").selectOption("bits"))
         assert.strictEqual((yield* rows(page))[0], CODES - 1)
+        yield* Effect.promise(() => page.locator("[data-codes] li a").first().click())
+        yield* Effect.promise(() => page.waitForURL(/codes\/599$/))
       }))
 
     it.effect("walk over the map with the keyboard, and open a code", () =>
       Effect.gen(function*() {
-        const { links } = yield* Fixture
-        const { complaints, page } = yield* opened(MapPage.render(atlas, links), MapPage.MODULE)
-        yield* Effect.promise(() => page.keyboard.press("Tab"))
+        const { complaints, page } = yield* visited("/map")
+        yield* Effect.promise(() => page.locator("canvas").focus())
         const told = Effect.promise(() => page.locator(".map-told").innerText())
         const code = Number(/^Code (\d+)\s/.exec(yield* told)?.[1])
         yield* Effect.promise(() => page.keyboard.press("ArrowRight"))
         assert.match(yield* told, new RegExp(`^Code ${code + 1}\\s`))
         yield* Effect.promise(() => page.keyboard.press("ArrowUp"))
         assert.match(yield* told, new RegExp(`^Code ${code + 1 - 30}\\s`))
-        yield* Effect.promise(() => page.keyboard.press("Enter"))
-        assert.match(page.url(), new RegExp(`#code-${code + 1 - 30}$`))
         const inked = yield* Effect.promise(() =>
           page.evaluate(() => {
             const canvas = document.querySelector("canvas")!
@@ -119,28 +138,37 @@ describe("pages of an atlas", () => {
         )
         assert.isAbove(inked, 1000)
         assert.deepStrictEqual(complaints, [])
+        yield* Effect.promise(() => page.keyboard.press("Enter"))
+        yield* Effect.promise(() => page.waitForURL(new RegExp(`codes/${code + 1 - 30}$`)))
       }))
 
     it.effect("never tell of a code that occurs that it has no share", () =>
-      Effect.gen(function*() {
-        const { links } = yield* Fixture
+      Effect.sync(() => {
+        const links: AtlasLinks = {
+          picture: () => "",
+          strips: () => "",
+          mosaic: () => "",
+          code: () => "",
+          image: () => "",
+          list: () => "",
+          data: ""
+        }
         const rare = { ...atlas.index, figures: { ...atlas.index.figures, patches: 1_000_000 } }
-        const { html } = CodeList.render({ ...atlas, index: rare }, links)
+        const { html } = CodeList.render({ ...atlas, index: rare }, links)!
         assert.include(html, "&lt;0.1\u202f%")
         assert.notMatch(html, />0\.0\u202f%/)
       }))
 
     it.effect("show a code and an image, whose patches link to each other", () =>
       Effect.gen(function*() {
-        const { links } = yield* Fixture
-        const code = yield* opened(CodePage.render(atlas, Atlas.code(atlas, 3)!, links))
+        const code = yield* visited("/codes/3")
         const found = yield* Effect.promise(() =>
           code.page.evaluate(() => ({
             headings: [...document.querySelectorAll("h3")].map(({ textContent }) => textContent),
-            images: [...document.querySelectorAll<HTMLAnchorElement>(".windows a")].map(({ hash }) => hash),
+            images: [...document.querySelectorAll<HTMLAnchorElement>(".windows a")].map(({ pathname }) => pathname),
             cells: document.querySelectorAll(".places rect").length,
             classes: [...document.querySelectorAll("tbody th")].map(({ textContent }) => textContent),
-            border: getComputedStyle(document.querySelector("#sample ~ img")!).borderTopWidth,
+            border: getComputedStyle(document.querySelector("#sample ~ * .strip")!).borderTopWidth,
             below: [...document.querySelectorAll(".windows li")].map((one) =>
               one.querySelector(".window")!.getBoundingClientRect().bottom <=
                 one.querySelector(".muted")!.getBoundingClientRect().top
@@ -156,21 +184,62 @@ describe("pages of an atlas", () => {
           "Places in images",
           "Classes"
         ])
-        assert.deepStrictEqual(found.images.slice(0, 2), ["#image-6", "#image-0"])
+        assert.deepStrictEqual(found.images.slice(0, 2), ["/runs/demo/atlas/images/6", "/runs/demo/atlas/images/0"])
         assert.strictEqual(found.cells, 4)
         assert.strictEqual(found.border, "1px")
         assert.notInclude(found.below, false)
         assert.deepStrictEqual(found.classes, [HOSTILE])
-        const coded = { image: 1, name: HOSTILE, label: "cat", grid: { height: 2, width: 2 }, codes: [5, 6, 5, 7] }
-        const image = yield* opened(ImageCodes.render(atlas, coded, links))
-        const hashes = yield* Effect.promise(() =>
+        const image = yield* visited("/images/1")
+        const links = yield* Effect.promise(() =>
           image.page.evaluate(() =>
-            [...document.querySelectorAll<HTMLAnchorElement>(".mosaic a")].map(({ hash }) => hash)
+            [...document.querySelectorAll<HTMLAnchorElement>(".mosaic a")].map(({ pathname }) => pathname)
           )
         )
-        assert.deepStrictEqual(hashes, ["#code-5", "#code-6", "#code-5", "#code-7"])
-        assert.strictEqual(yield* Effect.promise(() => image.page.title()), "atlas")
-        assert.deepStrictEqual([...code.complaints, ...image.complaints], [])
+        assert.deepStrictEqual(links, [4, 5, 6, 7].map((one) => `/runs/demo/atlas/codes/${one}`))
+        assert.lengthOf(image.requests.filter((address) => address.endsWith(".webp")), 1)
+        assert.notStrictEqual(yield* Effect.promise(() => image.page.title()), "taken over")
+        assert.deepStrictEqual(image.complaints, [])
+      }))
+
+    it.effect("fit into a phone, in a dark room, and for the keyboard", () =>
+      Effect.gen(function*() {
+        for (const inner of ["", "/list/96", "/map", "/codes/3", "/images/1"]) {
+          const { page } = yield* visited(inner, narrow)
+          yield* Effect.promise(() => page.waitForLoadState("networkidle"))
+          const { inner: width, scroll, small } = yield* Effect.promise(() =>
+            page.evaluate(() => ({
+              scroll: document.scrollingElement!.scrollWidth,
+              inner: innerWidth,
+              small: [...document.querySelectorAll("main a, main input, main select")].flatMap((one) => {
+                const { height, width } = one.getBoundingClientRect()
+                return Math.min(height, width) < 24 ? [one.outerHTML] : []
+              })
+            }))
+          )
+          assert.isAtMost(scroll, width, inner)
+          assert.deepStrictEqual(small, [], inner)
+          const pale = (yield* Effect.promise(() => page.evaluate(measures.contrasts))).filter(({ ratio }) =>
+            ratio < 4.5
+          )
+          assert.deepStrictEqual(pale, [], inner)
+        }
+      }))
+
+    it.effect("are in one file with their map", () =>
+      Effect.gen(function*() {
+        const { browser, runs } = yield* Fixture
+        const { complaints, page } = yield* Browser.open(browser, yield* Exported.render([runs]), wide)
+        yield* Effect.promise(() => page.evaluate(() => (location.hash = "#run-0-atlas")))
+        yield* Effect.promise(() => page.locator(".page:target canvas").focus())
+        const link = page.locator(".page:target .map-told a")
+        yield* Effect.promise(() => link.waitFor())
+        const code = (yield* Effect.promise(() => link.innerText())).replace("Code ", "")
+        yield* Effect.promise(() => link.click())
+        assert.strictEqual(
+          yield* Effect.promise(() => page.locator("li:target b").innerText()),
+          code
+        )
+        assert.deepStrictEqual(complaints, [])
       }))
 
     it.effect("keep addresses within their quotes", () =>

@@ -1,5 +1,6 @@
 import { Effect, FileSystem, Path, Schema } from "effect"
 import { createHash } from "node:crypto"
+import sharp from "sharp"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import type * as Atlas from "../../src/pipelines/atlas/Atlas.ts"
 import * as AtlasIndex from "../../src/pipelines/atlas/AtlasIndex.ts"
@@ -102,5 +103,7 @@ export const write = Effect.fnUntraced(function*(
   const ends = new BigUint64Array(images + 1)
   for (const [i, name] of names.entries()) ends[i + 1] = ends[i]! + BigInt(name.length)
   yield* fs.writeFile(at(AtlasIndex.NAMES), Buffer.concat([Buffer.from(ends.buffer), ...names]))
-  for (const code of pictures) yield* fs.writeFileString(at(AtlasIndex.picture("patches", code)), `picture ${code}`)
+  const strip = sharp({ create: { width: 17, height: 8, channels: 3, background: "red" } }).webp({ lossless: true })
+  const picture = yield* Effect.promise(() => strip.toBuffer())
+  for (const code of pictures) yield* fs.writeFile(at(AtlasIndex.picture("patches", code)), picture)
 })

@@ -1,6 +1,9 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Path } from "effect"
+import sharp from "sharp"
+import * as Atlas from "../../src/pipelines/atlas/Atlas.ts"
+import * as Sprites from "../../src/pipelines/atlas/Sprites.ts"
 import * as Exported from "../../src/studio/Exported.ts"
 import * as Opened from "../../src/studio/server/Opened.ts"
 import * as Studio from "../../src/studio/Studio.ts"
@@ -25,11 +28,14 @@ describe("the atlas in the studio", () => {
     Effect.gen(function*() {
       const { address } = yield* serve
       const list = yield* ask(address, "/runs/demo/atlas")
-      assert.strictEqual(list.text.split("<li data-code=").length, CODES)
-      assert.include(list.text, `src="/runs/demo/files/atlas/patches/49.webp"`)
+      assert.strictEqual(list.text.split("<li id=\"code-").length, 1 + 96)
+      assert.match(list.text, /url\(&quot;\/runs\/demo\/atlas-parts\/strips\/49-99-[\d-]+\.webp/)
+      const rest = yield* ask(address, "/runs/demo/atlas/list/576")
+      assert.strictEqual(rest.text.split("<li id=\"code-").length, 1 + CODES - 1 - 576)
+      assert.include(rest.text, `<a href="/runs/demo/atlas/list/480">More frequent codes</a>`)
       assert.include(list.text, "pipelines/atlas/browser/CodeSearch")
       const picture = yield* ask(address, "/runs/demo/files/atlas/patches/49.webp")
-      assert.deepStrictEqual([picture.text, picture.headers["content-type"]], ["picture 49", "image/webp"])
+      assert.deepStrictEqual([picture.status, picture.headers["content-type"]], [200, "image/webp"])
       const map = yield* ask(address, "/runs/demo/atlas/map")
       assert.include(map.text, `"code":"/runs/demo/atlas/codes/{code}"`)
       const script = /src="([^"]*MapCanvas[^"]*)"/.exec(map.text)?.[1]
@@ -38,7 +44,7 @@ describe("the atlas in the studio", () => {
       const image = yield* ask(address, "/runs/demo/atlas/images/1")
       assert.include(image.text, "/runs/demo/atlas/codes/4")
       for (const page of [list, map, image]) assert.notInclude(page.text, HOSTILE)
-      for (const inner of [`codes/${CODES}`, "codes/x", "images/99", "codes/1/2", "none"]) {
+      for (const inner of [`list/${CODES}`, "list/x", `codes/${CODES}`, "codes/x", "images/99", "codes/1/2", "none"]) {
         assert.strictEqual((yield* ask(address, `/runs/demo/atlas/${inner}`)).status, 404, inner)
       }
       for (const code of [String(CODES), "-1", "x"]) {
@@ -55,6 +61,55 @@ describe("the atlas in the studio", () => {
         (yield* ask(address, "/runs/demo/atlas/codes/3")).text,
         "patches/3.webp is damaged (it is missing)"
       )
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+
+  it.effect("has one picture for many codes, and one for an image", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const { root } = yield* serve
+      const atlas = yield* Atlas.open(`${root}/demo`)
+      const decode = (bytes: Uint8Array) =>
+        Effect.promise(() => sharp(bytes).ensureAlpha().raw().toBuffer({ resolveWithObject: true }))
+      const { data, info } = yield* decode(yield* Sprites.strips(atlas, [49, 3, 99]))
+      const at = (x: number, y: number) => Array.from(data.subarray(4 * (y * info.width + x)).subarray(0, 4))
+      assert.deepStrictEqual([info.width, info.height], [17, 26])
+      const [red, none, cross] = [[255, 0, 0, 255], [0, 0, 0, 0], [224, 32, 32, 255]]
+      assert.deepStrictEqual([at(0, 0), at(16, 7), at(0, 8), at(0, 18)], [red, red, none, red])
+      assert.deepStrictEqual([at(0, 9), at(7, 9), at(3, 9)], [cross, cross, none])
+      const image = { image: 0, name: "", label: "", grid: { height: 1, width: 2 }, codes: [3, 99] }
+      const mosaic = yield* decode(yield* Sprites.mosaic(atlas, image))
+      assert.deepStrictEqual([mosaic.info.width, mosaic.info.height], [16, 8])
+      assert.deepStrictEqual(Array.from(mosaic.data.subarray(0, 8)), [...cross, ...none])
+      assert.deepStrictEqual(Array.from(mosaic.data.subarray(4 * 12, 4 * 13)), red)
+      yield* fs.writeFileString(`${root}/demo/atlas/patches/99.webp`, "no picture")
+      const damaged = yield* decode(yield* Sprites.strips(atlas, [99]))
+      assert.deepStrictEqual(Array.from(damaged.data.subarray(0, 4)), cross)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+
+  it.effect("serves no part that does not exist", () =>
+    Effect.gen(function*() {
+      const { address } = yield* serve
+      const parts = "/runs/demo/atlas-parts"
+      for (const name of ["codes.json", "strips/49-99.webp", "strips/3.webp", "mosaics/1.webp"]) {
+        const first = yield* ask(address, `${parts}/${name}`)
+        assert.strictEqual(first.status, 200, name)
+        const again = { headers: { "if-none-match": String(first.headers["etag"]) } }
+        assert.strictEqual((yield* ask(address, `${parts}/${name}`, again)).status, 304, name)
+      }
+      const many = Array.from({ length: 65 }, (_, code) => code).join("-")
+      for (
+        const name of [
+          "none",
+          "strips/.webp",
+          "strips/600.webp",
+          "strips/1-.webp",
+          `strips/${many}.webp`,
+          "mosaics/7.webp"
+        ]
+      ) {
+        assert.strictEqual((yield* ask(address, `${parts}/${name}`)).status, 404, name)
+      }
+      assert.include((yield* ask(address, "/runs/bare/atlas-parts/codes.json")).text, "there is no atlas in it")
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
 
   it.effect("is opened once, and again when it was made again or removed", () =>
@@ -98,13 +153,14 @@ describe("the atlas in the studio", () => {
       )
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
 
-  it.effect("is in one file with the pictures of its most frequent codes", () =>
+  it.effect("is in one file with its map and the pictures of its codes", () =>
     Effect.gen(function*() {
       const { root } = yield* serve
       const html = yield* Exported.render([root])
-      const list = html.slice(html.indexOf(`id="run-`), html.length)
-      assert.include(list, `src="data:image/webp;base64,${Buffer.from("picture 49").toString("base64")}"`)
-      assert.strictEqual(list.split("<li data-code=").length - 1, 48)
+      assert.strictEqual(html.split("<li id=\"run-1-atlas-code-").length, CODES)
+      assert.isAbove(html.split("url(&quot;data:image/webp;base64,").length, CODES / 32)
+      assert.include(html, "All 599 codes that occur are in this file.")
+      assert.include(html, `"code":"#run-1-atlas-code-{code}"`)
       assert.notInclude(html, HOSTILE)
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
 })

@@ -22,6 +22,7 @@ import * as AtlasIndex from "./AtlasIndex.ts"
 import * as AtlasState from "./AtlasState.ts"
 import type * as CodeScan from "./CodeScan.ts"
 
+export { missing } from "./AtlasCheck.ts"
 export { AtlasDamaged, AtlasError, NoAtlas, OtherAtlas, TooManyPatches } from "./AtlasError.ts"
 export { type AtlasIndex, type Figures, FOLDER, picture, type PictureKind, PICTURES } from "./AtlasIndex.ts"
 
@@ -83,6 +84,7 @@ export interface Place {
 
 /** A class that a code prefers. */
 export interface Preferred {
+  readonly class: number
   readonly name: string
   /** The number of patches with the code in images of the class. */
   readonly count: number
@@ -153,6 +155,7 @@ const classesOf = (atlas: Atlas, code: number, count: number): ReadonlyArray<Pre
   const found = rowOf(atlas, "classes.counts", code)
   return rowOf(atlas, "classes.classes", code).flatMap((one, i) =>
     one < 0 ? [] : [{
+      class: one,
       name: atlas.index.classes[one] ?? String(one),
       count: found[i]!,
       share: found[i]! / count,
@@ -203,6 +206,10 @@ export const used = (atlas: Atlas): ReadonlyArray<number> => {
   const all = counts(atlas)
   return Array.from(all.keys()).filter((one) => all[one]! > 0).toSorted((a, b) => all[b]! - all[a]! || a - b)
 }
+
+/** Tests whether a picture of a code is missing. */
+export const isLost = (atlas: Atlas, kind: AtlasIndex.PictureKind, code: number): boolean =>
+  atlas.lost.has(AtlasIndex.picture(kind, code))
 
 /** Returns the error of the first picture of a code that is missing; undefined if all are there. */
 export const lostOf = (atlas: Atlas, code: number): AtlasDamaged | undefined => {

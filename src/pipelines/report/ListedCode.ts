@@ -12,12 +12,10 @@ export interface ListedCode {
   readonly count: number
   readonly share: number
   readonly colour: Colour
-  /** The strip of patches, as an `img`. */
+  /** The strip of patches. */
   readonly patches: Html
   /** The address of the page of the code; without it, the number is not a link. */
   readonly href?: string
-  /** The words that a search finds the row by, and the numbers that rows are sorted by. Without them, rows are not searched. */
-  readonly search?: { readonly words: string; readonly bits: number }
 }
 
 /** Returns the number of CSS pixels for a pixel of a strip, so that a full strip of `patch` pixels fits into `space`. */
@@ -35,12 +33,9 @@ export const swatch = (colour: Colour): Html => html`<span class="swatch" style=
 
 /** Renders a row as a list item. */
 export const render = (row: ListedCode): Html => {
-  const { code, colour, count, href, patches, search, share } = row
+  const { code, colour, count, href, patches, share } = row
   const number = html`<b>${code}</b>`
-  const found = search === undefined
-    ? undefined
-    : html` data-code="${code}" data-count="${count}" data-bits="${search.bits}" data-words="${search.words}"`
-  return html`<li${found}>${swatch(colour)}<span class="code">${
+  return html`<li id="code-${code}">${swatch(colour)}<span class="code">${
     href === undefined ? number : html`<a href="${href}">${number}</a>`
   } <span class="muted">${Numbers.part(share)}</span></span><span class="patches" title="${
     Numbers.count(count)

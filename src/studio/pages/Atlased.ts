@@ -2,12 +2,14 @@
 import { Effect, type FileSystem, type Path } from "effect"
 import * as Files from "../../layers/files/Files.ts"
 import * as Atlas from "../../pipelines/atlas/Atlas.ts"
+import * as Sprites from "../../pipelines/atlas/Sprites.ts"
 import type { AtlasLinks } from "../../pipelines/atlas/views/AtlasLinks.ts"
 import * as CodeList from "../../pipelines/atlas/views/CodeList.ts"
 import * as CodePage from "../../pipelines/atlas/views/CodePage.ts"
 import * as ImageCodes from "../../pipelines/atlas/views/ImageCodes.ts"
 import * as MapPage from "../../pipelines/atlas/views/MapPage.ts"
 import { type Html, html } from "../../pipelines/report/Html.ts"
+import * as Numbers from "../../pipelines/report/Numbers.ts"
 import { failed, missing } from "./Missing.ts"
 import type { Place, Viewed } from "./View.ts"
 
@@ -17,31 +19,58 @@ type Io = FileSystem.FileSystem | Path.Path
 /** The place of the view in addresses. */
 export const ID = "atlas"
 
-// A page in one file holds its pictures.
-const MOST_IN_ONE_FILE = 48
+/** The place of the parts that the server makes: `/runs/RUN/atlas-parts/…`. */
+export const PARTS = "atlas-parts"
 
 /** Makes the addresses of a server, which has a page for each code and for each image. */
 const served = ({ id, links }: Place, address: (id: string, name: string) => string): AtlasLinks => ({
   picture: (kind, code) => address(id, `${Atlas.FOLDER}/${Atlas.picture(kind, code)}`),
+  strips: (codes) => `${links.run(id, PARTS)}/strips/${codes.join("-")}.webp`,
+  mosaic: (image) => `${links.run(id, PARTS)}/mosaics/${image}.webp`,
   code: (code) => `${links.run(id, ID)}/codes/${code}`,
-  image: (image) => `${links.run(id, ID)}/images/${image}`
+  image: (image) => `${links.run(id, ID)}/images/${image}`,
+  list: (from) => `${links.run(id, ID)}${from <= 0 ? "" : `/list/${from}`}`,
+  data: `${links.run(id, PARTS)}/codes.json`
 })
 
-/** Makes the addresses within one file, which has the list alone, and the pictures of its codes. */
-const kept = Effect.fnUntraced(function*(
-  place: Place,
-  codes: ReadonlyArray<number>
-): Effect.fn.Return<AtlasLinks, FileError, Io> {
-  const { id, links, run } = place
-  const pictures = new Map(
-    yield* Effect.forEach(codes, (code) =>
-      Effect.map(
-        links.file({ id, run }, `${Atlas.FOLDER}/${Atlas.picture("patches", code)}`),
-        (address) => [code, address] as const
-      ))
-  )
+// The pictures of codes in one file, in bytes.
+const BUDGET = 4e6
+
+const dataOf = (bytes: Uint8Array): string => `data:image/webp;base64,${Buffer.from(bytes).toString("base64")}`
+
+/** Renders the atlas for one file, which holds its map, and as many codes as their pictures have place. */
+const kept = Effect.fnUntraced(function*({ id, links, run }: Place, atlas: Atlas.Atlas) {
+  const codes = Atlas.used(atlas)
+  const pictures = new Map<number, string>()
+  let [size, held] = [0, 0]
+  for (const block of CodeList.blocks(codes)) {
+    const bytes = yield* Sprites.strips(atlas, block)
+    if (size + bytes.length > BUDGET) break
+    size += bytes.length
+    held += block.length
+    pictures.set(block[0]!, dataOf(bytes))
+  }
   const list = () => links.run(id, ID)
-  return { picture: (_, code) => pictures.get(code) ?? "data:,", code: list, image: list }
+  const own: AtlasLinks = {
+    picture: () => "",
+    strips: ([first = -1]) => pictures.get(first) ?? "data:,",
+    mosaic: list,
+    code: (code) => `${list()}-code-${code}`,
+    image: list,
+    list,
+    data: ""
+  }
+  const left = codes.length - held
+  return html`${CodeList.figures(atlas)}
+<section aria-labelledby="map"><h2 id="map">Map of codes</h2>${MapPage.render(atlas, own)}</section>
+<section aria-labelledby="list"><h2 id="list">Codes</h2><p>${
+    left === 0
+      ? `All ${Numbers.count(held)} codes that occur are in this file.`
+      : `The ${Numbers.count(held)} most frequent codes are in this file, whose pictures may take ${BUDGET / 1e6} MB. ${
+        Numbers.count(left)
+      } codes are left out: patchword studio ${run.path} shows them.`
+  }</p>
+${lost(atlas)}${CodeList.rows(atlas, codes.slice(0, held), own, false)}</section>`
 })
 
 const number = (text: string | undefined): number => /^\d{1,9}$/.test(text ?? "") ? Number(text) : -1
@@ -51,6 +80,16 @@ const pages = ({ id, links }: Place): Html =>
   html`<nav aria-label="Atlas"><ul><li><a href="${links.run(id, ID)}">List of codes</a></li><li><a href="${
     links.run(id, ID)
   }/map">Map of codes</a></li><li><a href="${links.run(id, ID)}/images/0">Images as codes</a></li></ul></nav>`
+
+/** Tells that pictures are missing. */
+const lost = ({ lost }: Atlas.Atlas): Html | undefined => {
+  const [first] = lost
+  if (first === undefined) return undefined
+  const error = Atlas.missing(first)
+  return lost.size === 1
+    ? failed(error)
+    : failed(error, `${Numbers.count(lost.size)} pictures are missing. The first: `)
+}
 
 /** Tells that pictures of a code are missing. */
 const absent = (atlas: Atlas.Atlas, code: number): Html | undefined => {
@@ -63,30 +102,32 @@ const rendered = Effect.fnUntraced(function*(
   atlas: Atlas.Atlas
 ): Effect.fn.Return<Viewed | undefined, Atlas.AtlasError | FileError, Io> {
   const { inner, links: { address } } = place
-  if (address === undefined) {
-    const codes = Atlas.used(atlas).slice(0, MOST_IN_ONE_FILE)
-    return { main: CodeList.render(atlas, yield* kept(place, codes), MOST_IN_ONE_FILE) }
-  }
+  if (address === undefined) return { main: yield* kept(place, atlas), modules: [MapPage.MODULE] }
   const links = served(place, address)
   const [kind, ...rest] = inner.split("/")
   const at = number(rest[0])
   const shown = (main: Html): Viewed => ({ main: html`${pages(place)}\n${main}` })
-  if (inner === "") return { ...shown(CodeList.render(atlas, links)), modules: [CodeList.MODULE] }
+  if (inner === "" || (kind === "list" && rest.length === 1)) {
+    const list = CodeList.render(atlas, links, inner === "" ? 0 : at)
+    return list === undefined ? undefined : { ...shown(html`${lost(atlas)}${list}`), modules: [CodeList.MODULE] }
+  }
   if (inner === "map") return { ...shown(MapPage.render(atlas, links)), modules: [MapPage.MODULE] }
   if (rest.length !== 1) return undefined
   const { codes, images } = atlas.index.figures
-  const lost = (told: string): Viewed => ({ ...shown(missing(told)), isLost: true })
+  const nowhere = (told: string): Viewed => ({ ...shown(missing(told)), isLost: true })
   if (kind === "codes") {
     const code = Atlas.code(atlas, at)
     return code === undefined
-      ? lost(`There is no code ${rest[0]}. The codes of this atlas are 0 to ${codes - 1}.`)
+      ? nowhere(`There is no code ${rest[0]}. The codes of this atlas are 0 to ${codes - 1}.`)
       : shown(html`${absent(atlas, at)}${CodePage.render(atlas, code, links)}`)
   }
   if (kind !== "images") return undefined
-  if (!atlas.index.keepsImages) return lost("This atlas was made without the codes of its images (--no-image-codes).")
+  if (!atlas.index.keepsImages) {
+    return nowhere("This atlas was made without the codes of its images (--no-image-codes).")
+  }
   const image = yield* Atlas.image(atlas, at)
   return image === undefined
-    ? lost(`There is no image ${rest[0]}. The images of this atlas are 0 to ${images - 1}.`)
+    ? nowhere(`There is no image ${rest[0]}. The images of this atlas are 0 to ${images - 1}.`)
     : shown(ImageCodes.render(atlas, image, links))
 })
 

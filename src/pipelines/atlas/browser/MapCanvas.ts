@@ -5,7 +5,7 @@ type Point = readonly [x: number, y: number, share: number, red: number, green: 
 
 interface Told {
   readonly points: ReadonlyArray<Point>
-  /** Addresses with `{code}` in the place of the number. */
+  /** Addresses with `{code}` in the place of the number. Without pictures, that of a picture is empty. */
   readonly code: string
   readonly picture: string
 }
@@ -25,6 +25,9 @@ const attach = (canvas: HTMLCanvasElement, output: HTMLElement, { code, picture,
   const context = canvas.getContext("2d")
   if (context === null) return
   const addressOf = (template: string, at: number) => template.replaceAll("{code}", String(at))
+  // One file has some codes alone.
+  const isThere = (address: string): boolean =>
+    !address.startsWith("#") || document.getElementById(address.slice(1)) !== null
   const uniform = 1 / Math.max(1, points.length)
   let chosen = -1
 
@@ -60,12 +63,13 @@ const attach = (canvas: HTMLCanvasElement, output: HTMLElement, { code, picture,
     output.textContent = ""
     const point = points[at]
     if (point !== undefined) {
-      const link = document.createElement("a")
-      link.href = addressOf(code, at)
+      const address = addressOf(code, at)
+      const link = document.createElement(isThere(address) ? "a" : "span")
+      if (link instanceof HTMLAnchorElement) link.href = address
       link.textContent = `Code ${at}`
       const told = point[2] === 0 ? "does not occur" : `${(100 * point[2]).toPrecision(3)} % of all patches`
       output.append(link, ` ${told}`)
-      if (point[2] > 0) {
+      if (point[2] > 0 && picture !== "") {
         const image = document.createElement("img")
         image.alt = `patches of code ${at}`
         image.src = addressOf(picture, at)
@@ -95,7 +99,8 @@ const attach = (canvas: HTMLCanvasElement, output: HTMLElement, { code, picture,
   const under = (event: MouseEvent): number => least((x, y) => Math.hypot(x - event.offsetX, y - event.offsetY), NEAR)
 
   const open = (at: number): void => {
-    if (at >= 0) location.href = addressOf(code, at)
+    const address = addressOf(code, at)
+    if (at >= 0 && isThere(address)) location.href = address
   }
 
   canvas.addEventListener("pointermove", (event) => {
@@ -127,7 +132,9 @@ const attach = (canvas: HTMLCanvasElement, output: HTMLElement, { code, picture,
   draw()
 }
 
-const canvas = document.querySelector<HTMLCanvasElement>("[data-map] canvas")
-const output = document.querySelector<HTMLElement>("[data-map] .map-told")
-const told = document.getElementById("map-of-codes")?.textContent
-if (canvas !== null && output !== null && told) attach(canvas, output, JSON.parse(told))
+for (const part of document.querySelectorAll<HTMLElement>("[data-map]")) {
+  const canvas = part.querySelector("canvas")
+  const output = part.querySelector<HTMLElement>(".map-told")
+  const told = part.querySelector("script")?.textContent
+  if (canvas !== null && output !== null && told) attach(canvas, output, JSON.parse(told))
+}

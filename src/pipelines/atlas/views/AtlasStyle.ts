@@ -5,7 +5,7 @@
  * import assert from "node:assert"
  * import { AtlasStyle } from "patchword/pipelines"
  *
- * assert.match(AtlasStyle.style, /content-visibility/)
+ * assert.match(AtlasStyle.style, /\.strip/)
  * ```
  */
 
@@ -15,8 +15,12 @@ h2 .swatch { display: inline-block; vertical-align: -.2em }
 .search[hidden] { display: none }
 .search input, .search select { font: inherit; padding: .25rem .5rem; border: 1px solid var(--line); border-radius: 6px; background: var(--raised); color: var(--ink) }
 .search output { color: var(--muted); font-size: .875rem }
-.atlas.whole > li { content-visibility: auto; contain-intrinsic-size: auto 29rem auto 1.6rem; min-height: 1.6rem }
-.atlas.whole > li[hidden] { display: none }
+.pager a { display: inline-block; min-height: 24px; line-height: 24px; margin-right: 1.5rem }
+.atlas .code a { display: inline-block; min-width: 24px; min-height: 24px }
+.atlas + .atlas { margin-top: .6rem }
+.atlas .strip, #sample ~ * .strip { border: 1px solid var(--line) }
+.strip { --scale: var(--zoom); display: block; box-sizing: content-box; width: calc(var(--w) * var(--scale) * 1px); height: calc(var(--h) * var(--scale) * 1px);
+  max-width: 100%; background: var(--picture) 0 calc(var(--at) * (var(--h) + 1) * var(--scale) * -1px) / calc(var(--sheet) * var(--scale) * 1px) auto no-repeat; image-rendering: pixelated }
 .windows, .mosaic { margin: 0; padding: 0; list-style: none }
 .windows { display: flex; flex-wrap: wrap; gap: .75rem }
 .windows li { display: grid; justify-items: center; font-size: .75rem }
@@ -25,8 +29,8 @@ h2 .swatch { display: inline-block; vertical-align: -.2em }
   background-image: var(--picture); background-repeat: no-repeat; image-rendering: pixelated;
   --zoom: calc(min(var(--side) * 2px, 160px) / var(--side));
   background-size: auto 100%; background-position: calc(var(--i) * -1 * (var(--side) + 1) * var(--zoom)) 0 }
-.mosaic { display: grid; grid-template-columns: repeat(var(--columns), minmax(24px, 1fr)); gap: 1px; width: min(100%, 40rem); overflow-x: auto }
-.mosaic a { display: block; width: 100%; min-height: 0; aspect-ratio: 1; background: var(--picture) 0 0 / auto 100% no-repeat; image-rendering: pixelated }
+.mosaic { display: grid; grid-template-columns: repeat(var(--columns), minmax(24px, 1fr)); width: 100%; min-width: max-content; max-width: 40rem; background: var(--picture) 0 0 / 100% 100% no-repeat; image-rendering: pixelated }
+.mosaic a { display: block; width: 100%; min-height: 0; aspect-ratio: 1 }
 .mosaic a:hover { outline: 2px solid var(--accent) }
 .mosaic a:focus-visible { position: relative; outline-offset: 0 }
 .places { max-width: 100%; height: auto }
@@ -34,4 +38,5 @@ h2 .swatch { display: inline-block; vertical-align: -.2em }
 .map canvas { display: block; width: 100%; height: min(80vh, 46rem); border: 1px solid var(--line); border-radius: 10px; background: var(--raised); touch-action: pan-y }
 .map canvas:focus-visible { outline: 2px solid var(--accent); outline-offset: 3px }
 .map-told { display: flex; flex-wrap: wrap; gap: .75rem; align-items: center; min-height: 3rem; margin: .75rem 0 }
+@media (max-width: 480px) { .strip { --scale: var(--narrow) } }
 `

@@ -69,18 +69,20 @@ export const positions = (code: Pick<Atlas.Code, "code" | "grid" | "positions">)
   }</svg>`
 }
 
-const neighbours = (atlas: Atlas.Atlas, code: Atlas.Code, links: AtlasLinks): Html =>
-  html`<p class="note">The codes whose vectors have the most similar directions, with the cosine similarity.</p>
-<ol class="atlas">${
-    code.neighbours.map(({ code: other, cosine }) => {
-      const found = Atlas.listed(atlas, other)!
-      return html`<li>${ListedCode.swatch(found.colour)}<span class="code"><a href="${
+const neighbours = (atlas: Atlas.Atlas, code: Atlas.Code, links: AtlasLinks): Html => {
+  const codes = code.neighbours.map((one) => one.code)
+  const strips = CodeList.strips(atlas, codes)
+  return html`<p class="note">The codes whose vectors have the most similar directions, with the cosine similarity.</p>
+<ol class="atlas" style="--picture:${cssUrl(links.strips(codes))}">${
+    code.neighbours.map(({ code: other, cosine }, i) =>
+      html`<li>${ListedCode.swatch(Atlas.colourOf(atlas, other))}<span class="code"><a href="${
         links.code(other)
       }"><b>${other}</b></a> <span class="muted">${cosine.toFixed(3)}</span></span><span class="patches">${
-        CodeList.strip(atlas, found, links)
+        strips[i]
       }</span></li>`
-    })
+    )
   }</ol>`
+}
 
 const classes = (code: Atlas.Code): Html =>
   html`<p class="note">The code gives ${
@@ -115,7 +117,7 @@ ${
       : section(
         "sample",
         "Drawn at random",
-        html`<p class="note">Patches of the code, each of another image.</p>${CodeList.strip(atlas, code, links)}`
+        html`<p class="note">Patches of the code, each of another image.</p>${CodeList.strip(atlas, code.code, links)}`
       )
   }${
     lists.map((list) =>

@@ -2,15 +2,10 @@
 import type { Json } from "../../../domain/values/Json.ts"
 import { type Html, html, json } from "../../report/Html.ts"
 import * as Atlas from "../Atlas.ts"
-import type { AtlasLinks } from "./AtlasLinks.ts"
+import { type AtlasLinks, template } from "./AtlasLinks.ts"
 
 /** The browser's module that draws the map, by its place in the source. */
 export const MODULE = "pipelines/atlas/browser/MapCanvas"
-
-/** The place of a code in an address that stands for all of them. */
-const ANY = 123454321
-
-const template = (address: (code: number) => string): string => address(ANY).replaceAll(String(ANY), "{code}")
 
 /** The data of the map: a row for each code with its place from 0 to 1, its share of all patches, and its colour. */
 const points = (atlas: Atlas.Atlas): Json => {
@@ -39,6 +34,6 @@ export const render = (atlas: Atlas.Atlas, links: AtlasLinks): Html => {
   }
   return html`<p>Codes with similar vectors are close to each other (${map}). The area of a dot is the share of its code. A ring is a code that does not occur. Dots have the mean colour of their patches.</p>
 <div class="map" data-map><canvas tabindex="0" role="application" aria-label="Map of the codes. The arrow keys go to the next code in their direction. Enter opens its page."></canvas>
-<p class="map-told" role="status"></p></div>
-<script type="application/json" id="map-of-codes">${json(data)}</script>`
+<p class="map-told" role="status"></p>
+<script type="application/json">${json(data)}</script></div>`
 }

@@ -1,0 +1,86 @@
+/** Shows a long list: only the items near the part in view are in the page. */
+
+/** A list. */
+export interface Shown {
+  /** The least width of a column, in CSS pixels. */
+  readonly column: number
+  /** The space between columns and between rows, in CSS pixels. */
+  readonly gaps: readonly [columns: number, rows: number]
+  /** The number of items now. */
+  readonly count: () => number
+  readonly render: (index: number) => HTMLElement
+}
+
+const indexOf = (item: Element): number => Number(item.getAttribute("aria-posinset")) - 1
+
+/** Fills an empty list. The function that it returns draws it anew, after its items have changed. */
+export const attach = (list: HTMLElement, { column, count, gaps: [across, down], render }: Shown): () => void => {
+  let [columns, width, height] = [1, 0, 0]
+  let isWaiting = false
+
+  const made = (index: number, total: number): HTMLElement => {
+    const item = render(index)
+    item.setAttribute("aria-posinset", String(index + 1))
+    item.setAttribute("aria-setsize", String(total))
+    item.style.position = "absolute"
+    item.style.width = `${width}px`
+    item.style.transform = `translate(${(index % columns) * (width + across)}px, ${
+      Math.floor(index / columns) * (height + down)
+    }px)`
+    return item
+  }
+
+  const draw = (): void => {
+    isWaiting = false
+    const total = count()
+    const rows = Math.ceil(total / columns)
+    const top = -list.getBoundingClientRect().top
+    const row = (y: number): number => Math.max(0, Math.min(rows, Math.floor(y / (height + down))))
+    const [first, end] = [columns * row(top - innerHeight), Math.min(total, columns * (1 + row(top + 2 * innerHeight)))]
+    const known = new Set<number>()
+    for (const item of Array.from(list.children)) {
+      const index = indexOf(item)
+      // An item with the focus stays, so that the keyboard goes on from it.
+      if (index >= first && index < end || item.contains(document.activeElement)) known.add(index)
+      else item.remove()
+    }
+    let next = list.firstElementChild
+    for (let index = first; index < end; index++) {
+      while (next !== null && indexOf(next) < index) next = next.nextElementSibling
+      if (!known.has(index)) list.insertBefore(made(index, total), next)
+    }
+  }
+
+  /** Measures an item, and draws all of them. */
+  const refresh = (): void => {
+    const total = count()
+    list.replaceChildren()
+    columns = Math.max(1, Math.floor((list.clientWidth + across) / (column + across)))
+    width = Math.max(0, (list.clientWidth + across) / columns - across)
+    if (total > 0) {
+      const probe = made(0, total)
+      list.append(probe)
+      height = probe.offsetHeight
+      probe.remove()
+    }
+    list.style.height = `${Math.max(0, Math.ceil(total / columns) * (height + down) - down)}px`
+    draw()
+  }
+
+  const wait = (): void => {
+    if (isWaiting) return
+    isWaiting = true
+    requestAnimationFrame(draw)
+  }
+
+  list.style.position = "relative"
+  list.style.display = "block"
+  addEventListener("scroll", wait, { passive: true })
+  let seen = -1
+  new ResizeObserver(() => {
+    // Its height changes with its own items.
+    if (seen !== list.clientWidth) refresh()
+    seen = list.clientWidth
+  }).observe(list)
+  return refresh
+}
