@@ -68,6 +68,7 @@ export const write = Effect.fnUntraced(function*(run: string, codes: number, ima
     lists: { nearest: LIST, farthest: LIST, misses: LIST, sample: SHOWN },
     keepsImages: true,
     countsClasses: true,
+    thumbnails: 112,
     grid: { height: GRID, width: GRID },
     classes: CLASSES,
     figures: {

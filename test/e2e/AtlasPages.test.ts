@@ -150,6 +150,9 @@ describe("pages of an atlas", () => {
           mosaic: () => "",
           code: () => "",
           image: () => "",
+          thumbnail: () => "",
+          gallery: () => "",
+          withCode: () => "",
           list: () => "",
           data: ""
         }
@@ -181,6 +184,7 @@ describe("pages of an atlas", () => {
           "Farthest patches",
           "Near misses",
           "Neighbours in the codebook",
+          "In the same images",
           "Places in images",
           "Classes"
         ])
@@ -188,22 +192,49 @@ describe("pages of an atlas", () => {
         assert.strictEqual(found.cells, 4)
         assert.strictEqual(found.border, "1px")
         assert.notInclude(found.below, false)
-        assert.deepStrictEqual(found.classes, [HOSTILE])
+        assert.deepStrictEqual(found.classes, ["4", "5", HOSTILE])
         const image = yield* visited("/images/1")
         const links = yield* Effect.promise(() =>
           image.page.evaluate(() =>
             [...document.querySelectorAll<HTMLAnchorElement>(".mosaic a")].map(({ pathname }) => pathname)
           )
         )
-        assert.deepStrictEqual(links, [4, 5, 6, 7].map((one) => `/runs/demo/atlas/codes/${one}`))
-        assert.lengthOf(image.requests.filter((address) => address.endsWith(".webp")), 1)
+        const expected = [4, 5, 6, 7].map((one) => `/runs/demo/atlas/codes/${one}`)
+        assert.deepStrictEqual(links, [...expected, ...expected])
+        const pictures = image.requests.filter((address) => address.endsWith(".webp"))
+        assert.deepStrictEqual(pictures.map((address) => address.split("/").at(-2)).toSorted(), [
+          "mosaics",
+          "thumbnails"
+        ])
+        yield* Effect.promise(() => image.page.locator(".mosaic a").nth(1).focus())
+        const same = image.page.locator(".mosaic a.same")
+        assert.strictEqual(yield* Effect.promise(() => same.count()), 2)
+        yield* Effect.promise(() => image.page.keyboard.press("Enter"))
+        yield* Effect.promise(() => image.page.waitForURL(/codes\/5$/))
+        yield* Effect.promise(() => image.page.getByRole("link", { name: "Images with this code" }).click())
+        yield* Effect.promise(() => image.page.getByRole("link", { name: "image 1, 1 patch" }).click())
+        yield* Effect.promise(() => image.page.waitForURL(/images\/1$/))
         assert.notStrictEqual(yield* Effect.promise(() => image.page.title()), "taken over")
-        assert.deepStrictEqual(image.complaints, [])
+      }))
+
+    it.effect("show all images", () =>
+      Effect.gen(function*() {
+        const { complaints, page } = yield* visited("/images")
+        yield* wait(page, "[data-images] [aria-posinset]")
+        const sizes = yield* Effect.promise(() =>
+          page.evaluate(() =>
+            [...document.querySelectorAll<HTMLImageElement>("[data-images] img")].map((image) => image.naturalWidth)
+          )
+        )
+        assert.lengthOf(sizes, 7)
+        yield* Effect.promise(() => page.getByRole("link", { name: "image 6" }).click())
+        yield* Effect.promise(() => page.waitForURL(/images\/6$/))
+        assert.deepStrictEqual(complaints, [])
       }))
 
     it.effect("fit into a phone, in a dark room, and for the keyboard", () =>
       Effect.gen(function*() {
-        for (const inner of ["", "/list/96", "/map", "/codes/3", "/images/1"]) {
+        for (const inner of ["", "/list/96", "/map", "/codes/3", "/codes/3/images/0", "/images", "/images/1"]) {
           const { page } = yield* visited(inner, narrow)
           yield* Effect.promise(() => page.waitForLoadState("networkidle"))
           const { inner: width, scroll, small } = yield* Effect.promise(() =>

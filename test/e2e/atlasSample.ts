@@ -35,7 +35,8 @@ const identity = {
   view: {},
   lists: { nearest: 2, farthest: 2, misses: 2, sample: 2 },
   keepsImages: true,
-  countsClasses: true
+  countsClasses: true,
+  thumbnails: 16
 } as const
 
 export const atlas: Atlas.Atlas = {
@@ -69,6 +70,10 @@ export const atlas: Atlas.Atlas = {
     ...listed("sample"),
     "neighbours.codes": int32([CODES, 3], (at) => (Math.floor(at / 3) + 1 + at % 3) % CODES),
     "neighbours.cosines": float32([CODES, 3], (at) => 1 - at % 3 / 4),
+    "together.images.codes": int32([CODES, 2], (at) => (Math.floor(at / 2) + 1 + at % 2) % CODES),
+    "together.images.counts": float32([CODES, 2], () => 8),
+    "together.images.expected": float32([CODES, 2], () => 2),
+    "together.images.measures": float32([CODES, 2], (at) => 0.5 - at % 2 / 4),
     map: float32([CODES, 2], (at) => (at % 2 === 0 ? Math.floor(at / 2) % 30 : Math.floor(at / 60)) / 30),
     "classes.bits": float32([CODES], (code) => code / CODES),
     "classes.classes": int32([CODES, 1], (code) => code % 2),
@@ -105,5 +110,11 @@ export const write = Effect.fnUntraced(function*(
   yield* fs.writeFile(at(AtlasIndex.NAMES), Buffer.concat([Buffer.from(ends.buffer), ...names]))
   const strip = sharp({ create: { width: 17, height: 8, channels: 3, background: "red" } }).webp({ lossless: true })
   const picture = yield* Effect.promise(() => strip.toBuffer())
+  const small = Array.from({ length: images }, () => picture)
+  const positions = BigUint64Array.from(
+    [0, ...small.keys()],
+    (at, i) => BigInt(i === 0 ? 0 : (at + 1) * picture.length)
+  )
+  yield* fs.writeFile(at(AtlasIndex.THUMBNAILS), Buffer.concat([Buffer.from(positions.buffer), ...small]))
   for (const code of pictures) yield* fs.writeFile(at(AtlasIndex.picture("patches", code)), picture)
 })

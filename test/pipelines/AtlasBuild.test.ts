@@ -2,7 +2,10 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Exit, FileSystem, Layer, Path } from "effect"
 import { createHash } from "node:crypto"
+import sharp from "sharp"
+import * as CodePairs from "../../src/domain/method/CodePairs.ts"
 import * as ImageSet from "../../src/layers/images/reading/ImageSet.ts"
+import * as Augment from "../../src/layers/images/views/Augment.ts"
 import { Progress } from "../../src/layers/run/Progress.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
 import * as Atlas from "../../src/pipelines/atlas/Atlas.ts"
@@ -89,6 +92,47 @@ describe("atlas", () => {
           codes: codes[7]!
         })
         assert.isUndefined(yield* Atlas.image(found, LENGTH))
+        const counts = CodePairs.make({
+          codes: figures.codes,
+          from: 0,
+          to: figures.codes,
+          grid: { height: 4, width: 4 }
+        })
+        codes.forEach((image) => CodePairs.add(counts, image))
+        const rounded = (pairs: ReadonlyArray<CodePairs.Pair>) =>
+          pairs.map((pair) => ({ ...pair, expected: Math.fround(pair.expected), measure: Math.fround(pair.measure) }))
+        for (let code = 0; code < figures.codes; code++) {
+          for (const kind of CodePairs.KINDS) {
+            assert.deepStrictEqual(
+              Atlas.code(found, code)!.together[kind],
+              rounded(CodePairs.best(counts, kind, code, 12))
+            )
+          }
+          const having = codes.flatMap((image, index) =>
+            image.includes(code)
+              ? [{ image: index, patches: Array.from(image.keys()).filter((at) => image[at] === code) }]
+              : []
+          )
+          const some = yield* Atlas.withCode(found, code, 0, 3)
+          assert.deepStrictEqual(some, { images: having.slice(0, 3), next: having[3]?.image })
+          const rest = yield* Atlas.withCode(found, code, some.next ?? LENGTH, LENGTH)
+          assert.deepStrictEqual(rest, { images: having.slice(3), next: undefined })
+        }
+        for (const index of [0, 7, LENGTH - 1]) {
+          const { data, info } = yield* Effect.flatMap(
+            Atlas.thumbnail(found, index),
+            (bytes) => Effect.promise(() => sharp(bytes).removeAlpha().raw().toBuffer({ resolveWithObject: true }))
+          )
+          assert.deepStrictEqual([info.width, info.height], [32, 32])
+          const view = yield* ImageSet.lend(held, index, (picture) =>
+            Effect.sync(() =>
+              Augment.evaluationView(picture, 32, trained.config.augment)
+            ))
+          const far = data.reduce((sum, value, at) =>
+            sum + Math.abs(value - view.data[at]!), 0) / data.length
+          assert.isBelow(far, 30)
+        }
+        assert.isUndefined(yield* Atlas.thumbnail(found, LENGTH))
       }).pipe(Effect.scoped))
 
     it.effect("ends with the same bytes if it is interrupted, killed, and resumed", () =>
@@ -124,6 +168,8 @@ describe("atlas", () => {
         yield* fs.remove(`${killed}/atlas/lock`, { force: true })
         const file = yield* fs.open(`${killed}/atlas/images.bin`, { flag: "a" })
         yield* file.writeAll(Uint8Array.of(1, 2, 3))
+        const pictures = yield* fs.open(`${killed}/atlas/thumbnails.bin`, { flag: "a" })
+        yield* pictures.writeAll(Uint8Array.of(1, 2, 3))
         yield* atlas(trained, held, killed, options)
         assert.deepStrictEqual(yield* filesOf(killed), expected)
       }).pipe(Effect.scoped))
@@ -163,8 +209,14 @@ describe("atlas", () => {
         const trained = yield* tokenizer
         const directory = yield* folder
         const few = ImageSet.subset(held, [0, 1, 2, 3])
-        const { imageBytes } = yield* atlas(trained, few, directory, { lists, keepImages: false })
-        assert.strictEqual(imageBytes, 0)
+        const { imageBytes, thumbnailBytes } = yield* atlas(trained, few, directory, {
+          lists,
+          keepImages: false,
+          thumbnails: 0
+        })
+        assert.deepStrictEqual([imageBytes, thumbnailBytes], [0, 0])
+        assert.isFalse(yield* fs.exists(`${directory}/atlas/thumbnails.bin`))
+        assert.isUndefined(yield* Atlas.thumbnail(yield* Atlas.open(directory), 0))
         assert.isUndefined(yield* Atlas.image(yield* Atlas.open(directory), 0))
         assert.isFalse(yield* fs.exists(`${directory}/atlas/images.bin`))
         yield* atlas(trained, few, directory, { lists, replace: true })
@@ -184,7 +236,7 @@ describe("atlas", () => {
           bytes[bytes.length - 1]! ^= 1
           yield* fs.writeFile(place, bytes)
         })
-        for (const name of ["codes.safetensors", "images.bin", "names.bin"]) {
+        for (const name of ["codes.safetensors", "images.bin", "names.bin", "thumbnails.bin"]) {
           assert.include(yield* again(name, flip), `${name} is damaged (it does not have the SHA-256`)
         }
         assert.match(yield* again("images.bin", (place) => fs.truncate(place, 40)), /images.bin is damaged.*--replace/)

@@ -44,7 +44,20 @@ describe("the atlas in the studio", () => {
       const image = yield* ask(address, "/runs/demo/atlas/images/1")
       assert.include(image.text, "/runs/demo/atlas/codes/4")
       for (const page of [list, map, image]) assert.notInclude(page.text, HOSTILE)
-      for (const inner of [`list/${CODES}`, "list/x", `codes/${CODES}`, "codes/x", "images/99", "codes/1/2", "none"]) {
+      for (
+        const inner of [
+          `list/${CODES}`,
+          "list/x",
+          `codes/${CODES}`,
+          "codes/x",
+          "images/99",
+          "images/from/7",
+          "codes/3/images/x",
+          "codes/3/other/0",
+          "codes/1/2",
+          "none"
+        ]
+      ) {
         assert.strictEqual((yield* ask(address, `/runs/demo/atlas/${inner}`)).status, 404, inner)
       }
       for (const code of [String(CODES), "-1", "x"]) {
@@ -90,7 +103,7 @@ describe("the atlas in the studio", () => {
     Effect.gen(function*() {
       const { address } = yield* serve
       const parts = "/runs/demo/atlas-parts"
-      for (const name of ["codes.json", "strips/49-99.webp", "strips/3.webp", "mosaics/1.webp"]) {
+      for (const name of ["codes.json", "strips/49-99.webp", "strips/3.webp", "mosaics/1.webp", "thumbnails/6.webp"]) {
         const first = yield* ask(address, `${parts}/${name}`)
         assert.strictEqual(first.status, 200, name)
         const again = { headers: { "if-none-match": String(first.headers["etag"]) } }
@@ -104,7 +117,8 @@ describe("the atlas in the studio", () => {
           "strips/600.webp",
           "strips/1-.webp",
           `strips/${many}.webp`,
-          "mosaics/7.webp"
+          "mosaics/7.webp",
+          "thumbnails/7.webp"
         ]
       ) {
         assert.strictEqual((yield* ask(address, `${parts}/${name}`)).status, 404, name)

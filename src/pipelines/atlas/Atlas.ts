@@ -12,6 +12,7 @@
  * ```
  */
 import { Effect, type FileSystem, Option, Path } from "effect"
+import type * as CodePairs from "../../domain/method/CodePairs.ts"
 import type { Grid } from "../../domain/values/Grid.ts"
 import type * as Safetensors from "../../domain/weights/Safetensors.ts"
 import * as Files from "../../layers/files/Files.ts"
@@ -21,6 +22,7 @@ import { AtlasDamaged, type AtlasError, NoAtlas, within } from "./AtlasError.ts"
 import * as AtlasIndex from "./AtlasIndex.ts"
 import * as AtlasState from "./AtlasState.ts"
 import type * as CodeScan from "./CodeScan.ts"
+import * as Thumbnails from "./Thumbnails.ts"
 
 export { missing } from "./AtlasCheck.ts"
 export { AtlasDamaged, AtlasError, NoAtlas, OtherAtlas, TooManyPatches } from "./AtlasError.ts"
@@ -113,6 +115,8 @@ export interface Code extends Listed {
   /** Its rank by frequency, from 1. */
   readonly rank: number
   readonly lists: Readonly<Record<CodeScan.ListName, ReadonlyArray<Place>>>
+  /** The codes that occur together with it more often than chance says; empty if they are not known. */
+  readonly together: Readonly<Record<CodePairs.Kind, ReadonlyArray<CodePairs.Pair>>>
   /** The nearest codes and their cosine similarities; empty if they are not known. */
   readonly neighbours: ReadonlyArray<{ readonly code: number; readonly cosine: number }>
   /** The number of its patches at each place of the grid, row-major. */
@@ -164,6 +168,15 @@ const classesOf = (atlas: Atlas, code: number, count: number): ReadonlyArray<Pre
   )
 }
 
+const pairsOf = (atlas: Atlas, kind: CodePairs.Kind, code: number): ReadonlyArray<CodePairs.Pair> => {
+  const [counts, expected, measures] = ["counts", "expected", "measures"].map((part) =>
+    rowOf(atlas, `together.${kind}.${part}`, code)
+  )
+  return rowOf(atlas, `together.${kind}.codes`, code).flatMap((one, i) =>
+    one < 0 ? [] : [{ code: one, count: counts![i]!, expected: expected![i]!, measure: measures![i]! }]
+  )
+}
+
 /** Returns a code as lists show it; undefined if the codebook has no such code. */
 export const listed = (atlas: Atlas, code: number): Listed | undefined => {
   const count = counts(atlas)[code]
@@ -195,6 +208,7 @@ export const code = (atlas: Atlas, code: number): Code | undefined => {
       misses: placesOf(atlas, "misses", code),
       sample: placesOf(atlas, "sample", code)
     },
+    together: { images: pairsOf(atlas, "images", code), neighbours: pairsOf(atlas, "neighbours", code) },
     neighbours: rowOf(atlas, "neighbours.codes", code).map((one, i) => ({ code: one, cosine: cosines[i]! })),
     positions: Int32Array.from(rowOf(atlas, "positions", code)),
     grid: atlas.index.grid
@@ -243,6 +257,31 @@ const nameOf = Effect.fnUntraced(function*({ fs, path }: Files.Files, { folder, 
   })).pipe(Effect.scoped)
 })
 
+const hasImage = ({ index }: Atlas, image: number): boolean =>
+  Number.isInteger(image) && image >= 0 && image < index.figures.images
+
+/** Reads the codes of images from one on, `[images, patches]`. */
+const codesOf = Effect.fnUntraced(
+  function*({ fs, path }: Files.Files, { folder, index }: Atlas, from: number, images: number) {
+    const array = AtlasState.arrayOf(index.figures.codes)
+    const length = index.grid.height * index.grid.width * array.BYTES_PER_ELEMENT
+    const file = path.join(folder, AtlasIndex.IMAGES)
+    const bytes = yield* Files.onFailure(file)(
+      Effect.flatMap(fs.open(file), (handle) => readAt(handle, from * length, images * length)).pipe(Effect.scoped)
+    )
+    const codes = new array(bytes.slice().buffer, 0, Math.floor(bytes.length / array.BYTES_PER_ELEMENT))
+    const wrong = codes.findIndex((one) => one >= index.figures.codes)
+    if (bytes.length < images * length || wrong >= 0) {
+      const patches = length / array.BYTES_PER_ELEMENT
+      const problem = wrong < 0
+        ? "it ends too early"
+        : `image ${from + Math.floor(wrong / patches)} has a code that does not exist`
+      return yield* new AtlasDamaged({ file: AtlasIndex.IMAGES, problem })
+    }
+    return codes
+  }
+)
+
 /**
  * Reads the codes of an image. Returns undefined if the set has no such image, or the codes of images were not kept. Fails with
  * `AtlasDamaged`.
@@ -253,21 +292,10 @@ export const image: (
 ) => Effect.Effect<CodedImage | undefined, AtlasError, FileSystem.FileSystem | Path.Path> = Effect.fnUntraced(
   function*(atlas: Atlas, image: number) {
     const { folder, index } = atlas
-    if (!index.keepsImages || !Number.isInteger(image) || image < 0 || image >= index.figures.images) return undefined
+    if (!index.keepsImages || !hasImage(atlas, image)) return undefined
     const files = yield* Files.make
-    const { height, width } = index.grid
     const read = Effect.gen(function*() {
-      const array = AtlasState.arrayOf(index.figures.codes)
-      const length = height * width * array.BYTES_PER_ELEMENT
-      const file = files.path.join(folder, AtlasIndex.IMAGES)
-      const bytes = yield* Files.onFailure(file)(
-        Effect.flatMap(files.fs.open(file), (handle) => readAt(handle, image * length, length)).pipe(Effect.scoped)
-      )
-      const codes = Array.from(new array(bytes.slice().buffer, 0, Math.floor(bytes.length / array.BYTES_PER_ELEMENT)))
-      if (bytes.length < length || codes.some((one) => one >= index.figures.codes)) {
-        const problem = bytes.length < length ? "it ends too early" : `image ${image} has a code that does not exist`
-        return yield* new AtlasDamaged({ file: AtlasIndex.IMAGES, problem })
-      }
+      const codes = Array.from(yield* codesOf(files, atlas, image, 1))
       yield* AtlasCheck.file(files, folder, AtlasIndex.IMAGES, index.imagesDigest)
       yield* AtlasCheck.file(files, folder, AtlasIndex.NAMES, index.namesDigest)
       const found: CodedImage = {
@@ -280,5 +308,65 @@ export const image: (
       return found
     })
     return yield* within(folder)(read)
+  }
+)
+
+// Images that are read at once.
+const SOME = 4096
+
+/** Images that have a code. */
+export interface WithCode {
+  /** Each image with the patches that have the code, row-major. */
+  readonly images: ReadonlyArray<{ readonly image: number; readonly patches: ReadonlyArray<number> }>
+  /** The image from which to look for more; undefined if there are no more. */
+  readonly next: number | undefined
+}
+
+/**
+ * Finds the first `most` images that have a code, from an image on. It reads the codes of images until it has found them. There are none if the codes of
+ * images were not kept. Fails with `AtlasDamaged`.
+ */
+export const withCode: (
+  atlas: Atlas,
+  code: number,
+  from: number,
+  most: number
+) => Effect.Effect<WithCode, AtlasError, FileSystem.FileSystem | Path.Path> = Effect.fnUntraced(
+  function*(atlas: Atlas, code: number, from: number, most: number) {
+    const { figures: { images }, grid: { height, width }, keepsImages } = atlas.index
+    const files = yield* Files.make
+    const found: Array<WithCode["images"][number]> = []
+    const read = Effect.gen(function*() {
+      for (let begin = keepsImages ? from : images; begin < images; begin += SOME) {
+        const codes = yield* codesOf(files, atlas, begin, Math.min(SOME, images - begin))
+        for (let at = codes.indexOf(code); at >= 0; at = codes.indexOf(code, at + 1)) {
+          const image = begin + Math.floor(at / (height * width))
+          const last = found.at(-1)
+          const patch = at % (height * width)
+          if (last?.image === image) found[found.length - 1] = { image, patches: [...last.patches, patch] }
+          else if (found.length === most) return image
+          else found.push({ image, patches: [patch] })
+        }
+      }
+      return undefined
+    })
+    const next = yield* within(atlas.folder)(read)
+    const all: WithCode = { images: found, next }
+    return all
+  }
+)
+
+/**
+ * Reads the small picture of an image, as WebP. Returns undefined if the set has no such image, or no such pictures were kept. Fails with
+ * `AtlasDamaged`.
+ */
+export const thumbnail: (
+  atlas: Atlas,
+  image: number
+) => Effect.Effect<Uint8Array | undefined, AtlasError, FileSystem.FileSystem | Path.Path> = Effect.fnUntraced(
+  function*(atlas: Atlas, image: number) {
+    const { folder, index } = atlas
+    if (index.thumbnails === 0 || !hasImage(atlas, image)) return undefined
+    return yield* within(folder)(Thumbnails.read(yield* Files.make, folder, index.figures.images, image))
   }
 )

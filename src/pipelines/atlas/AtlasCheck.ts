@@ -99,6 +99,7 @@ export const all = Effect.fnUntraced(
     const tensors = yield* arrays(files, folder, index)
     yield* file(files, folder, AtlasIndex.NAMES, index.namesDigest)
     if (index.keepsImages) yield* file(files, folder, AtlasIndex.IMAGES, index.imagesDigest)
+    if (index.thumbnails > 0) yield* file(files, folder, AtlasIndex.THUMBNAILS, index.thumbnailsDigest)
     for (const name of yield* lost(files, folder, index, tensors)) return yield* missing(name)
   }
 )

@@ -1,5 +1,5 @@
 /** The description of an atlas, and the names of its files. */
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as Quantity from "../../domain/values/Quantity.ts"
@@ -19,6 +19,9 @@ export const IMAGES = "images.bin"
 
 /** The names of all images: their positions in 64 bits, then the texts. */
 export const NAMES = "names.bin"
+
+/** The small pictures of all images: their positions in 64 bits, then the pictures. */
+export const THUMBNAILS = "thumbnails.bin"
 
 /** The state of a scan that is not finished. */
 export const SCAN = "scan.safetensors"
@@ -56,7 +59,9 @@ export const Identity = Schema.Struct({
   /** True if the codes of every image are kept. */
   keepsImages: Schema.Boolean,
   /** True if a code's classes are counted. */
-  countsClasses: Schema.Boolean
+  countsClasses: Schema.Boolean,
+  /** The side of the small pictures of images, in pixels; 0 if there are none. An atlas of an older version has none. */
+  thumbnails: Quantity.Whole.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0)))
 })
 export type Identity = typeof Identity.Type
 
@@ -95,6 +100,7 @@ export const AtlasIndex = Schema.Struct({
   /** The SHA-256 of the names of images, and of their codes if they are kept. An atlas of an older version has none. */
   namesDigest: Schema.optionalKey(Schema.String),
   imagesDigest: Schema.optionalKey(Schema.String),
+  thumbnailsDigest: Schema.optionalKey(Schema.String),
   computedOn: ComputedOn.History,
   patchword: Schema.String
 })

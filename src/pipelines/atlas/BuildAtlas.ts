@@ -14,6 +14,7 @@ import { told } from "../../layers/files/LongWork.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import { Progress } from "../../layers/run/Progress.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
+import * as ShownView from "../trained/ShownView.ts"
 import type { Tokenizer } from "../trained/Tokenizer.ts"
 import * as Batches from "../training/Batches.ts"
 import { prefetch } from "../training/Prefetch.ts"
@@ -27,6 +28,8 @@ import * as CodeMap from "./CodeMap.ts"
 import * as CodePictures from "./CodePictures.ts"
 import * as CodeScan from "./CodeScan.ts"
 import * as Patches from "./Patches.ts"
+import * as Thumbnails from "./Thumbnails.ts"
+import * as Together from "./Together.ts"
 
 /** The options of an atlas. */
 export interface AtlasOptions {
@@ -34,6 +37,8 @@ export interface AtlasOptions {
   readonly lists?: Partial<CodeScan.Lists>
   /** False to not keep the codes of every image; default true. They take two bytes for each patch, or four for more than 65536 codes. */
   readonly keepImages?: boolean
+  /** The side of the small pictures of images that are kept, in pixels; default {@link Thumbnails.SIDE}. None with 0. */
+  readonly thumbnails?: number
   /** True to remove another atlas that is in the folder; default false. */
   readonly replace?: boolean
   /** The number of images between two saved states; default 16384. A killed scan repeats no more than these. */
@@ -45,8 +50,9 @@ export interface Built {
   /** Its folder. */
   readonly folder: string
   readonly figures: AtlasIndex.Figures
-  /** The size of the kept codes of images, in bytes. */
+  /** The size of the kept codes of images, and of their small pictures, in bytes. */
   readonly imageBytes: number
+  readonly thumbnailBytes: number
 }
 
 const EVERY = 16384
@@ -70,14 +76,16 @@ const identityOf = (tokenizer: Tokenizer, set: ImageSet, options: AtlasOptions):
     view: Stage.toJson(AugmentConfig, augment),
     lists: { ...CodeScan.LISTS, ...options.lists },
     keepsImages: options.keepImages ?? true,
-    countsClasses: set.classes.length > 1 && codebook.size * set.classes.length <= MOST_COUNTS
+    countsClasses: set.classes.length > 1 && codebook.size * set.classes.length <= MOST_COUNTS,
+    // A picture larger than its image shows no more.
+    thumbnails: Math.min(encoder.imageSize, options.thumbnails ?? Thumbnails.SIDE)
   }
 }
 
 /** Removes the files of an atlas. The description goes first, so that what is left is never taken for a whole one. */
 const clear = Effect.fnUntraced(function*({ fs, path }: Files.Files, folder: string) {
-  const { ARRAYS, IMAGES, INDEX, NAMES, PICTURES, SCAN } = AtlasIndex
-  for (const name of [INDEX, SCAN, ARRAYS, IMAGES, NAMES, ...PICTURES]) {
+  const { ARRAYS, IMAGES, INDEX, NAMES, PICTURES, SCAN, THUMBNAILS } = AtlasIndex
+  for (const name of [INDEX, SCAN, ARRAYS, IMAGES, NAMES, THUMBNAILS, ...PICTURES]) {
     const place = path.join(folder, name)
     yield* Files.onFailure(place)(fs.remove(place, { recursive: true, force: true }))
   }
@@ -104,6 +112,10 @@ const scanning = Effect.fnUntraced(function*(
   const choose = yield* Choices.open(tokenizer, set, batchSize)
   const computedOn = ComputedOn.extend(begun.computedOn, ComputedOn.of(engine.about), begun.scanned + 1)
   const codeArray = AtlasState.arrayOf(codebook.size)
+  const { thumbnails: side } = identity
+  const thumbnails = side === 0
+    ? undefined
+    : yield* Thumbnails.open(files, folder, { images: set.length, scanned: begun.scanned, side })
   let waiting: Array<Int32Array> = []
   let [scanned, saved] = [begun.scanned, begun.scanned]
   const save = Effect.suspend(() => {
@@ -112,6 +124,7 @@ const scanning = Effect.fnUntraced(function*(
     waiting.forEach((codes, i) => flat.set(codes, i * patches))
     const codes = identity.keepsImages ? AtlasState.writeCodes(files, folder, saved * patches, flat) : Effect.void
     return codes.pipe(
+      Effect.andThen(thumbnails?.sync ?? Effect.void),
       Effect.andThen(AtlasState.save(files, folder, { identity, scan, progress: { scanned, computedOn } })),
       Effect.andThen(Effect.sync(() => {
         waiting = []
@@ -124,6 +137,8 @@ const scanning = Effect.fnUntraced(function*(
   const options = { set, batchSize, size: imageSize, augment }
   const take = Effect.fnUntraced(function*(batch: Batches.EvaluationBatch) {
     const images = yield* choose(batch)
+    const views = Array.from({ length: batch.valid }, (_, i) => ShownView.pictureOf(batch.unit, i))
+    if (thumbnails !== undefined) yield* thumbnails.add(views)
     for (const image of images) {
       CodeScan.add(scan, image)
       if (identity.keepsImages) waiting.push(image.codes)
@@ -275,13 +290,17 @@ export const atlas = Effect.fn("patchword.atlas")(
       const imageBytes = identity.keepsImages
         ? set.length * patches * AtlasState.arrayOf(codebook.size).BYTES_PER_ELEMENT
         : 0
+      const pictures = path.join(folder, AtlasIndex.THUMBNAILS)
+      const thumbnailBytes = identity.thumbnails === 0
+        ? Effect.succeed(0)
+        : Files.onFailure(pictures)(Effect.map(files.fs.stat(pictures), ({ size }) => Number(size)))
       const index = yield* Files.ifThere(files.readText(path.join(folder, AtlasIndex.INDEX)))
       if (Option.isSome(index)) {
         const found = yield* AtlasState.parse(index.value)
         yield* AtlasState.check(found, identity)
         yield* AtlasCheck.all(files, folder, found)
         yield* reporter.message("atlas: it is finished already")
-        return { folder, figures: found.figures, imageBytes }
+        return { folder, figures: found.figures, imageBytes, thumbnailBytes: yield* thumbnailBytes }
       }
       const saved = yield* AtlasState.peek(files, folder)
       if (Option.isSome(saved)) yield* AtlasState.check(saved.value.identity, identity)
@@ -313,6 +332,9 @@ export const atlas = Effect.fn("patchword.atlas")(
         told: (codes) => reporter.report({ stage: "atlas pictures", step: codes, total: codebook.size, metrics: {} })
       })
       const vectors = yield* codebookOf(tokenizer)
+      const together = identity.keepsImages && codebook.size <= Together.MOST_CODES
+        ? yield* Together.tensors(files, folder, { codes: codebook.size, images: set.length, grid })
+        : {}
       const tensors: Readonly<Record<string, Safetensors.Tensor>> = {
         counts: int32(scan.counts, scan.codes),
         positions: int32(scan.positions, scan.codes, patches),
@@ -320,7 +342,8 @@ export const atlas = Effect.fn("patchword.atlas")(
         colours: float32(yield* CodePictures.colours(folder, scan), scan.codes, 3),
         ...listsOf(scan),
         ...classesOf(scan),
-        ...vectors
+        ...vectors,
+        ...together
       }
       const figures: AtlasIndex.Figures = {
         images: set.length,
@@ -346,6 +369,9 @@ export const atlas = Effect.fn("patchword.atlas")(
           ...(identity.keepsImages
             ? { imagesDigest: yield* AtlasCheck.digestOf(files, folder, AtlasIndex.IMAGES) }
             : {}),
+          ...(identity.thumbnails > 0
+            ? { thumbnailsDigest: yield* AtlasCheck.digestOf(files, folder, AtlasIndex.THUMBNAILS) }
+            : {}),
           computedOn,
           patchword: version
         })
@@ -353,7 +379,7 @@ export const atlas = Effect.fn("patchword.atlas")(
       yield* files.write(path.join(folder, AtlasIndex.INDEX), `${description}\n`)
       const left = path.join(folder, AtlasIndex.SCAN)
       yield* Files.onFailure(left)(files.fs.remove(left, { force: true }))
-      return { folder, figures, imageBytes }
+      return { folder, figures, imageBytes, thumbnailBytes: yield* thumbnailBytes }
     }).pipe(Effect.scoped)
     const done: Built = yield* within(folder)(built)
     return done
@@ -367,5 +393,5 @@ const discardEmpty = Effect.fnUntraced(function*(
   discard: Effect.Effect<void>
 ) {
   const names = yield* fs.readDirectory(folder)
-  if (names.every((name) => name === Lock.NAME || name === AtlasIndex.IMAGES)) yield* discard
+  if (names.every((name) => [Lock.NAME, AtlasIndex.IMAGES, AtlasIndex.THUMBNAILS].includes(name))) yield* discard
 })

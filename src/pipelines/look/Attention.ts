@@ -13,8 +13,8 @@ import type { HostTensor } from "../../shapes/HostTensor.ts"
 import * as NetworkRows from "../evaluate/NetworkRows.ts"
 import * as Backbone from "../trained/Backbone.ts"
 import * as Classifier from "../trained/Classifier.ts"
+import * as ShownView from "../trained/ShownView.ts"
 import * as Tokenizer from "../trained/Tokenizer.ts"
-import * as ShownView from "./ShownView.ts"
 
 /** The options of an attention. */
 export interface AttentionOptions {

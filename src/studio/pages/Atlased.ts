@@ -7,6 +7,7 @@ import type { AtlasLinks } from "../../pipelines/atlas/views/AtlasLinks.ts"
 import * as CodeList from "../../pipelines/atlas/views/CodeList.ts"
 import * as CodePage from "../../pipelines/atlas/views/CodePage.ts"
 import * as ImageCodes from "../../pipelines/atlas/views/ImageCodes.ts"
+import * as ImageTiles from "../../pipelines/atlas/views/ImageTiles.ts"
 import * as MapPage from "../../pipelines/atlas/views/MapPage.ts"
 import { type Html, html } from "../../pipelines/report/Html.ts"
 import * as Numbers from "../../pipelines/report/Numbers.ts"
@@ -27,8 +28,11 @@ const served = ({ id, links }: Place, address: (id: string, name: string) => str
   picture: (kind, code) => address(id, `${Atlas.FOLDER}/${Atlas.picture(kind, code)}`),
   strips: (codes) => `${links.run(id, PARTS)}/strips/${codes.join("-")}.webp`,
   mosaic: (image) => `${links.run(id, PARTS)}/mosaics/${image}.webp`,
+  thumbnail: (image) => `${links.run(id, PARTS)}/thumbnails/${image}.webp`,
   code: (code) => `${links.run(id, ID)}/codes/${code}`,
   image: (image) => `${links.run(id, ID)}/images/${image}`,
+  gallery: (from) => `${links.run(id, ID)}/images${from <= 0 ? "" : `/from/${from}`}`,
+  withCode: (code, from) => `${links.run(id, ID)}/codes/${code}/images/${from}`,
   list: (from) => `${links.run(id, ID)}${from <= 0 ? "" : `/list/${from}`}`,
   data: `${links.run(id, PARTS)}/codes.json`
 })
@@ -55,6 +59,9 @@ const kept = Effect.fnUntraced(function*({ id, links, run }: Place, atlas: Atlas
     picture: () => "",
     strips: ([first = -1]) => pictures.get(first) ?? "data:,",
     mosaic: list,
+    thumbnail: list,
+    gallery: list,
+    withCode: list,
     code: (code) => `${list()}-code-${code}`,
     image: list,
     list,
@@ -79,7 +86,7 @@ const number = (text: string | undefined): number => /^\d{1,9}$/.test(text ?? ""
 const pages = ({ id, links }: Place): Html =>
   html`<nav aria-label="Atlas"><ul><li><a href="${links.run(id, ID)}">List of codes</a></li><li><a href="${
     links.run(id, ID)
-  }/map">Map of codes</a></li><li><a href="${links.run(id, ID)}/images/0">Images as codes</a></li></ul></nav>`
+  }/map">Map of codes</a></li><li><a href="${links.run(id, ID)}/images">Images</a></li></ul></nav>`
 
 /** Tells that pictures are missing. */
 const lost = ({ lost }: Atlas.Atlas): Html | undefined => {
@@ -112,23 +119,35 @@ const rendered = Effect.fnUntraced(function*(
     return list === undefined ? undefined : { ...shown(html`${lost(atlas)}${list}`), modules: [CodeList.MODULE] }
   }
   if (inner === "map") return { ...shown(MapPage.render(atlas, links)), modules: [MapPage.MODULE] }
-  if (rest.length !== 1) return undefined
   const { codes, images } = atlas.index.figures
   const nowhere = (told: string): Viewed => ({ ...shown(missing(told)), isLost: true })
-  if (kind === "codes") {
+  if (kind === "codes" && (rest.length === 1 || (rest[1] === "images" && rest.length === 3))) {
     const code = Atlas.code(atlas, at)
-    return code === undefined
-      ? nowhere(`There is no code ${rest[0]}. The codes of this atlas are 0 to ${codes - 1}.`)
-      : shown(html`${absent(atlas, at)}${CodePage.render(atlas, code, links)}`)
+    if (code === undefined) {
+      return nowhere(`There is no code ${rest[0]}. The codes of this atlas are 0 to ${codes - 1}.`)
+    }
+    if (rest.length === 1) return shown(html`${absent(atlas, at)}${CodePage.render(atlas, code, links)}`)
+    const from = number(rest[2])
+    return from < 0 || from > images || !atlas.index.keepsImages
+      ? undefined
+      : shown(ImageTiles.withCode(atlas, at, yield* Atlas.withCode(atlas, at, from, ImageTiles.PAGE), links))
   }
   if (kind !== "images") return undefined
+  if (!atlas.index.keepsImages && atlas.index.thumbnails === 0) {
+    return nowhere("This atlas was made without its images (--no-image-codes, --thumbnails 0).")
+  }
+  if (rest.length === 0 || (rest[0] === "from" && rest.length === 2)) {
+    const gallery = ImageTiles.gallery(atlas, links, rest.length === 0 ? 0 : number(rest[1]))
+    return gallery === undefined ? undefined : { ...shown(gallery), modules: [ImageTiles.MODULE] }
+  }
+  if (rest.length !== 1) return undefined
   if (!atlas.index.keepsImages) {
     return nowhere("This atlas was made without the codes of its images (--no-image-codes).")
   }
   const image = yield* Atlas.image(atlas, at)
   return image === undefined
     ? nowhere(`There is no image ${rest[0]}. The images of this atlas are 0 to ${images - 1}.`)
-    : shown(ImageCodes.render(atlas, image, links))
+    : { ...shown(ImageCodes.render(atlas, image, links)), modules: [ImageCodes.MODULE] }
 })
 
 /** Reads and renders a page of the atlas. `undefined` if there is none at the place. */

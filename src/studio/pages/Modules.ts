@@ -4,7 +4,9 @@
 export const all = [
   "studio/browser/Live",
   "pipelines/atlas/browser/CodeSearch",
+  "pipelines/atlas/browser/ImageGallery",
   "pipelines/atlas/browser/MapCanvas",
+  "pipelines/atlas/browser/SameCode",
   "pipelines/tokenize/TokenizeScript"
 ] as const
 

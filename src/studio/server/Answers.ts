@@ -48,7 +48,8 @@ export interface Made<E, R> {
 }
 
 /** Answers with bytes that are made for the answer. They are not made for a browser that has them. */
-export const made = Effect.fnUntraced(function*<E, R>(request: Request, { bytes, type, version }: Made<E, R>) {
+export const made = Effect.fnUntraced(function*<E, R>(request: Request, found: Made<E, R>) {
+  const { bytes, type, version } = found
   const tag = Headers.tagOf(yield* version)
   if (Headers.isKnown(request.headers["if-none-match"], tag)) return unchanged(tag)
   return HttpServerResponse.uint8Array(yield* bytes, { contentType: type, headers: kept(tag) })

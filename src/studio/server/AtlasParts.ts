@@ -18,7 +18,17 @@ type Make = (atlas: Atlas.Atlas) => Part["bytes"] | undefined
 const PICTURE = "image/webp"
 
 const STRIPS = /^strips\/(\d{1,9}(?:-\d{1,9})*)\.webp$/
-const MOSAIC = /^mosaics\/(\d{1,9})\.webp$/
+const IMAGE = /^(mosaics|thumbnails)\/(\d{1,9})\.webp$/
+
+const mosaic = (atlas: Atlas.Atlas, image: number): Part["bytes"] | undefined =>
+  image < atlas.index.figures.images && atlas.index.keepsImages
+    ? Effect.flatMap(Atlas.image(atlas, image), (coded) => Sprites.mosaic(atlas, coded!))
+    : undefined
+
+const thumbnail = (atlas: Atlas.Atlas, image: number): Part["bytes"] | undefined =>
+  image < atlas.index.figures.images && atlas.index.thumbnails > 0
+    ? Effect.map(Atlas.thumbnail(atlas, image), (bytes) => bytes!)
+    : undefined
 
 /** Tells how to make the part with a name. */
 const makeOf = (name: string): { readonly type: string; readonly make: Make } | undefined => {
@@ -39,17 +49,12 @@ const makeOf = (name: string): { readonly type: string; readonly make: Make } | 
           : undefined
     }
   }
-  const mosaic = MOSAIC.exec(name)?.[1]
-  if (mosaic === undefined) return undefined
+  const image = IMAGE.exec(name)
+  if (image === null) return undefined
+  const [, kind, number] = image
   return {
     type: PICTURE,
-    make: (atlas) =>
-      Number(mosaic) < atlas.index.figures.images && atlas.index.keepsImages
-        ? Effect.flatMap(
-          Atlas.image(atlas, Number(mosaic)),
-          (image) => Sprites.mosaic(atlas, image!)
-        )
-        : undefined
+    make: (atlas) => kind === "mosaics" ? mosaic(atlas, Number(number)) : thumbnail(atlas, Number(number))
   }
 }
 

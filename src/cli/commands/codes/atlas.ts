@@ -7,6 +7,7 @@ import * as Results from "../../../layers/run/Results.ts"
 import * as Artifact from "../../../pipelines/artifacts/Artifact.ts"
 import * as BuildAtlas from "../../../pipelines/atlas/BuildAtlas.ts"
 import * as CodeScan from "../../../pipelines/atlas/CodeScan.ts"
+import * as Thumbnails from "../../../pipelines/atlas/Thumbnails.ts"
 import * as Memory from "../../../pipelines/training/Memory.ts"
 import * as Described from "../../flags/Described.ts"
 import * as EngineFlags from "../../flags/EngineFlags.ts"
@@ -42,12 +43,16 @@ export const atlas = Command.make("atlas", {
     "keep the codes of every image, so that an image can be looked at as codes; two bytes for each patch",
     true
   ),
+  thumbnails: Flag.Int("thumbnails").pipe(
+    Flag.filter((side) => side >= 0, () => "a whole number of pixels, or 0 for none"),
+    Described.withDefault("side of a small picture of every image, in pixels; none with 0", Thumbnails.SIDE)
+  ),
   out: Flag.Directory("out").pipe(Described.optional("a folder for OUT/atlas", "the run of the tokenizer")),
   replace: Described.flag("replace", "remove another atlas that is in the folder, and begin again"),
   json: Flags.json
 }, (given) =>
   Effect.gen(function*() {
-    const { farthest, imageCodes, json, misses, nearest, replace, sample } = given
+    const { farthest, imageCodes, json, misses, nearest, replace, sample, thumbnails } = given
     const tokenizer = NetworkFlags.withColour(
       yield* NetworkFlags.chosen(given.tokenizer, Artifact.tokenizer),
       given.colour
@@ -66,11 +71,13 @@ export const atlas = Command.make("atlas", {
       const made = yield* BuildAtlas.atlas(tokenizer, set, folder.value, {
         lists: { nearest, farthest, misses, sample },
         keepImages: imageCodes,
+        thumbnails,
         replace
       })
       const { codes, images, mutualInformation: told, patches, perplexity, used } = made.figures
       if (json) {
-        return yield* Print.result(true, { atlas: made.folder, ...made.figures, imageBytes: made.imageBytes }, [set])
+        const { folder: atlas, figures, imageBytes, thumbnailBytes } = made
+        return yield* Print.result(true, { atlas, ...figures, imageBytes, thumbnailBytes }, [set])
       }
       yield* Print.result(false, {
         atlas: made.folder,
@@ -84,7 +91,8 @@ export const atlas = Command.make("atlas", {
           } (mutual information of code and class)`,
           normalised: short(told.normalised)
         }),
-        "codes of images": imageCodes ? Memory.show(made.imageBytes) : "not kept"
+        "codes of images": imageCodes ? Memory.show(made.imageBytes) : "not kept",
+        "small pictures": thumbnails > 0 ? Memory.show(made.thumbnailBytes) : "not kept"
       })
     }).pipe(
       Effect.provide(Layer.merge(Print.progress(json), Services.imagesAndEngine(given, tokenizer.config.augment)))

@@ -9,10 +9,16 @@ export interface AtlasLinks {
   readonly strips: (codes: ReadonlyArray<number>) => string
   /** The picture of an image that is drawn by patches of its codes. */
   readonly mosaic: (image: number) => string
+  /** The small picture of an image. */
+  readonly thumbnail: (image: number) => string
   /** The page of a code. */
   readonly code: (code: number) => string
   /** The page of an image, by its index. */
   readonly image: (image: number) => string
+  /** The page of all images that begins at one. */
+  readonly gallery: (from: number) => string
+  /** The page of images that have a code, from one on. */
+  readonly withCode: (code: number, from: number) => string
   /** The page of the list that begins at a row. */
   readonly list: (from: number) => string
   /** The list as data. */
@@ -29,5 +35,5 @@ export const cssUrl = (address: string): string =>
 /** The place of a code in an address that stands for all of them. */
 const ANY = 123454321
 
-/** Returns the address of any code, with `{code}` in the place of its number. */
+/** Returns the address of any code or image, with `{code}` in the place of its number. */
 export const template = (address: (code: number) => string): string => address(ANY).replaceAll(String(ANY), "{code}")

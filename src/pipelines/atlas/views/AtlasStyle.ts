@@ -16,7 +16,7 @@ h2 .swatch { display: inline-block; vertical-align: -.2em }
 .search input, .search select { font: inherit; padding: .25rem .5rem; border: 1px solid var(--line); border-radius: 6px; background: var(--raised); color: var(--ink) }
 .search output { color: var(--muted); font-size: .875rem }
 .pager a { display: inline-block; min-height: 24px; line-height: 24px; margin-right: 1.5rem }
-.atlas .code a { display: inline-block; min-width: 24px; min-height: 24px }
+.atlas .code a, .atlas-pairs th a { display: inline-block; min-width: 24px; min-height: 24px }
 .atlas + .atlas { margin-top: .6rem }
 .atlas .strip, #sample ~ * .strip { border: 1px solid var(--line) }
 .strip { --scale: var(--zoom); display: block; box-sizing: content-box; width: calc(var(--w) * var(--scale) * 1px); height: calc(var(--h) * var(--scale) * 1px);
@@ -30,6 +30,13 @@ h2 .swatch { display: inline-block; vertical-align: -.2em }
   --zoom: calc(min(var(--side) * 2px, 160px) / var(--side));
   background-size: auto 100%; background-position: calc(var(--i) * -1 * (var(--side) + 1) * var(--zoom)) 0 }
 .mosaic { display: grid; grid-template-columns: repeat(var(--columns), minmax(24px, 1fr)); width: 100%; min-width: max-content; max-width: 40rem; background: var(--picture) 0 0 / 100% 100% no-repeat; image-rendering: pixelated }
+.image-and-codes { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1.5rem }
+.mosaic a.same { outline: 2px solid var(--accent); outline-offset: -2px; background: color-mix(in oklab, var(--accent) 35%, transparent) }
+.tiles-of-images { display: grid; grid-template-columns: repeat(auto-fill, minmax(112px, 1fr)); gap: 8px; margin: 0; padding: 0; list-style: none }
+.tiles-of-images a { position: relative; display: block; aspect-ratio: 1 }
+.tiles-of-images img { width: 100%; height: 100%; border-radius: 4px; image-rendering: auto; background: var(--raised) }
+.tiles-of-images svg { position: absolute; inset: 0; width: 100%; height: 100% }
+.tiles-of-images rect { fill: none; stroke: #e02020; stroke-width: 2px; vector-effect: non-scaling-stroke }
 .mosaic a { display: block; width: 100%; min-height: 0; aspect-ratio: 1 }
 .mosaic a:hover { outline: 2px solid var(--accent) }
 .mosaic a:focus-visible { position: relative; outline-offset: 0 }

@@ -9,6 +9,7 @@
  * assert.match(CodePage.positions(code).html, /most often in row 1 of 1, column 2 of 2, 5 times/)
  * ```
  */
+import * as CodePairs from "../../../domain/method/CodePairs.ts"
 import { type Html, html } from "../../report/Html.ts"
 import * as ListedCode from "../../report/ListedCode.ts"
 import * as Numbers from "../../report/Numbers.ts"
@@ -84,6 +85,44 @@ const neighbours = (atlas: Atlas.Atlas, code: Atlas.Code, links: AtlasLinks): Ht
   }</ol>`
 }
 
+const TOGETHER: Readonly<Record<CodePairs.Kind, readonly [title: string, note: string, count: string]>> = {
+  images: [
+    "In the same images",
+    "Codes that occur in the same images more often than chance says.",
+    "Images with both"
+  ],
+  neighbours: [
+    "In neighbouring patches",
+    "Codes of patches beside, above and below, more often than chance says.",
+    "Neighbouring patches"
+  ]
+}
+
+/** Renders the codes that occur together with a code. */
+const together = (atlas: Atlas.Atlas, code: Atlas.Code, kind: CodePairs.Kind, links: AtlasLinks): Html | undefined => {
+  const pairs = code.together[kind]
+  if (pairs.length === 0) return undefined
+  const [title, note, count] = TOGETHER[kind]
+  const codes = pairs.map((pair) => pair.code)
+  const strips = CodeList.strips(atlas, codes)
+  return section(
+    kind,
+    title,
+    html`<p class="note">${note} The measure is normalised pointwise mutual information: 0 for chance, 1 for codes that occur only together. Pairs that were seen fewer than ${CodePairs.FEWEST} times are left out.</p>
+<div class="scroll" role="region" aria-labelledby="${kind}" tabindex="0"><table class="atlas-pairs" style="--picture:${
+      cssUrl(links.strips(codes))
+    }"><thead><tr><th scope="col">Code</th><th scope="col">Patches</th><th scope="col" class="number">${count}</th><th scope="col" class="number">By chance</th><th scope="col" class="number">Measure</th></tr></thead><tbody>${
+      pairs.map(({ code: other, count, expected, measure }, i) =>
+        html`<tr><th scope="row"><a href="${links.code(other)}">${other}</a></th><td>${
+          strips[i]
+        }</td><td class="number">${Numbers.count(count)}</td><td class="number">${
+          Numbers.short(expected)
+        }</td><td class="number">${measure.toFixed(3)}</td></tr>\n`
+      )
+    }</tbody></table></div>`
+  )
+}
+
 const classes = (code: Atlas.Code): Html =>
   html`<p class="note">The code gives ${
     Numbers.short(code.classBits ?? 0)
@@ -112,6 +151,11 @@ export const render = (atlas: Atlas.Atlas, code: Atlas.Code, links: AtlasLinks):
       } of all. It is number ${rank} of ${codes} by frequency.`
   }</p>
 ${
+    count > 0 && atlas.index.keepsImages
+      ? html`<p class="pager"><a href="${links.withCode(code.code, 0)}">Images with this code</a></p>`
+      : undefined
+  }
+${
     code.drawn === 0
       ? undefined
       : section(
@@ -126,8 +170,8 @@ ${
   }${
     code.neighbours.length === 0
       ? undefined
-      : section("neighbours", "Neighbours in the codebook", neighbours(atlas, code, links))
-  }${count === 0 ? undefined : section("places", "Places in images", positions(code))}${
-    code.classes.length === 0 ? undefined : section("classes", "Classes", classes(code))
-  }`
+      : section("codebook", "Neighbours in the codebook", neighbours(atlas, code, links))
+  }${CodePairs.KINDS.map((kind) => together(atlas, code, kind, links))}${
+    count === 0 ? undefined : section("places", "Places in images", positions(code))
+  }${code.classes.length === 0 ? undefined : section("classes", "Classes", classes(code))}`
 }

@@ -1,0 +1,24 @@
+/** Shows all images of an atlas in the browser: only those near the part in view are in the page. */
+import * as ImageTile from "../views/ImageTile.ts"
+import * as VirtualList from "./VirtualList.ts"
+
+const COLUMN = 112
+const GAPS = [8, 8] as const
+
+for (const pages of document.querySelectorAll<HTMLElement>("[data-images]")) {
+  const { image, images, picture }: ImageTile.Source = JSON.parse(pages.dataset["images"]!)
+  const list = document.createElement("ol")
+  list.className = "tiles-of-images"
+  pages.replaceChildren(list)
+  const render = (index: number): HTMLElement => {
+    const at = String(index)
+    const template = document.createElement("template")
+    template.innerHTML = ImageTile.render({
+      image: index,
+      href: image.replace("{code}", at),
+      picture: picture.replace("{code}", at)
+    }).html
+    return template.content.firstElementChild as HTMLElement
+  }
+  VirtualList.attach(list, { column: COLUMN, gaps: GAPS, count: () => images, render })()
+}
