@@ -2,6 +2,7 @@
 import "./RequireNode.ts"
 export * as compiler from "./compiler/index.ts"
 export * as domain from "./domain/index.ts"
+export * as jobs from "./jobs/index.ts"
 export * as layers from "./layers/index.ts"
 export * as nn from "./nn/index.ts"
 export * as pipelines from "./pipelines/index.ts"

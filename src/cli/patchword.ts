@@ -11,6 +11,7 @@ import { features } from "./commands/features.ts"
 import { finetune } from "./commands/finetune.ts"
 import { help, type Root } from "./commands/help.ts"
 import { inspect } from "./commands/inspect.ts"
+import { jobs } from "./commands/jobs/jobs.ts"
 import { knn } from "./commands/knn.ts"
 import { doctor } from "./commands/look/doctor.ts"
 import { attention } from "./commands/pictures/attention.ts"
@@ -46,7 +47,10 @@ export const patchword: Root = Command.make("patchword").pipe(
       group: "Use what was learned",
       commands: [predict, encode, features, complete, attention, pca, exported, pull, push]
     },
-    { group: "Look and plan", commands: [atlas, presets, config, plan, inspect, doctor, runs, studio, engines, setup] }
+    {
+      group: "Look and plan",
+      commands: [atlas, presets, config, plan, inspect, doctor, runs, jobs(() => patchword), studio, engines, setup]
+    }
   ]),
   Command.withExamples([
     { command: "patchword demo" },

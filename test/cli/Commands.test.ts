@@ -406,7 +406,7 @@ describe("the commands", () => {
   it.effect("help with a working example for every verb", () =>
     Effect.gen(function*() {
       const listed = (text: string) => Array.from(text.matchAll(/^ {2}(\w+) {2,}\w/gm), ([, verb]) => verb!)
-      const groups = ["tokenizer", "decoder", "runs"]
+      const groups = ["tokenizer", "decoder", "runs", "jobs"]
       const verbs = listed(yield* said("help")).filter((verb) => !groups.includes(verb))
       for (const group of groups) {
         const text = yield* said("help", group)

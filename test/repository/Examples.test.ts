@@ -7,7 +7,7 @@ import { pathToFileURL } from "node:url"
 import { checkout, commandOf } from "./checkout.ts"
 import { examples, publicModules, root } from "./rules.ts"
 
-const modules = ["shapes", "domain", "nn", "layers", "pipelines", "studio", "laws"].flatMap(publicModules)
+const modules = ["shapes", "domain", "nn", "layers", "pipelines", "jobs", "studio", "laws"].flatMap(publicModules)
 const folder = mkdtempSync(join(tmpdir(), "patchword-examples-"))
 
 mkdirSync(join(folder, "node_modules"))

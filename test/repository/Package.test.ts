@@ -191,6 +191,7 @@ describe("the package", () => {
     "./compiler": [...tensors, "protobufjs"],
     "./layers": services,
     "./pipelines": services,
+    "./jobs": ["@effect/platform-node", "effect", ...nn],
     "./studio": ["@effect/platform-node", "effect", ...nn],
     "./laws": services
   }

@@ -57,11 +57,23 @@ const rooms: Readonly<Record<string, Room>> = {
     rooms: [...method, "layers", "pipelines"],
     packages: ["@tensorflow/tfjs-core", "effect", "fast-check", "node:util"]
   },
+  jobs: {
+    rooms: ["domain", "layers"],
+    packages: [
+      "@effect/platform-node",
+      "@effect/sql-pg",
+      "@electric-sql/pglite",
+      "@electric-sql/pglite-socket",
+      "effect",
+      "node:net",
+      "node:os"
+    ]
+  },
   studio: {
     rooms: [...method, "layers", "pipelines"],
     packages: ["@effect/platform-node", "effect", "node:http"]
   },
-  cli: { rooms: [...method, "layers", "pipelines", "studio"], packages: ["@effect/platform-node", "effect"] }
+  cli: { rooms: [...method, "layers", "jobs", "pipelines", "studio"], packages: ["@effect/platform-node", "effect"] }
 }
 
 const specifiers = (text: string): ReadonlyArray<string> =>

@@ -178,6 +178,9 @@ export const stage = Effect.fnUntraced(function*(
   yield* result(json, { stage: name, ...lastBatch(json, last), weights }, [set])
 })
 
-/** The progress of stages, beside the standard output where that is for a machine. */
+/** The progress of stages, beside the standard output where that is for a machine. A worker receives it in its own way. */
 export const progress = (json: boolean): Layer.Layer<never, never, Stdio.Stdio | Terminal.Terminal> =>
-  Progress.layerTerminal(json ? { to: "stderr" } : {})
+  Layer.unwrap(
+    Effect.map(Progress.Progress, (present) =>
+      present === Progress.silent ? Progress.layerTerminal(json ? { to: "stderr" } : {}) : Layer.empty)
+  )

@@ -38,6 +38,12 @@ const ATLAS: Stop = {
 }
 const OTHER: Stop = { first: "stops after the images at hand", lost: "", resumes: false }
 
+const WORKER: Stop = {
+  first: "stops at the next step, keeps a checkpoint and gives its job back",
+  lost: "; the steps since the last checkpoint are then taken again",
+  resumes: true
+}
+
 const STUDIO: Stop = { first: "stops showing the pages", lost: "", resumes: false }
 
 const VERBS: Readonly<Record<string, Stop>> = {
@@ -50,16 +56,23 @@ const VERBS: Readonly<Record<string, Stop>> = {
 }
 
 const stopOf = ([verb = "", below]: ReadonlyArray<string>): Stop =>
-  verb === "tokenizer" ? below === "cache" ? CACHE : TRAINING : VERBS[verb] ?? OTHER
+  verb === "jobs" && below === "worker"
+    ? WORKER
+    : verb === "tokenizer"
+    ? below === "cache" ? CACHE : TRAINING
+    : VERBS[verb] ?? OTHER
+
+// A store's address can have a password, which does not belong on a screen.
+const masked = (word: string): string => word.replace(/(:\/\/[^\s/:@]*):[^\s/@]*@/, "$1:***@")
 
 const quoted = (word: string): string => /^[\w@%+=:,./~-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 
 /** The words as a person typed them, with the script of npm that they came through. */
 const commandOf = (words: ReadonlyArray<string>, script: string | undefined): string => {
   if (script === "start") {
-    return ["npm start", ...(words.length > 1 ? ["--"] : []), ...words.slice(1).map(quoted)].join(" ")
+    return ["npm start", ...(words.length > 1 ? ["--"] : []), ...words.slice(1).map(masked).map(quoted)].join(" ")
   }
-  return [script === "patchword" ? "npm run -s patchword --" : "patchword", ...words.map(quoted)].join(" ")
+  return [script === "patchword" ? "npm run -s patchword --" : "patchword", ...words.map(masked).map(quoted)].join(" ")
 }
 
 const say = (text: string): void => {

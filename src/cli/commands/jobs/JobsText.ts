@@ -1,0 +1,63 @@
+/** Jobs in words: their list, and one of them. */
+import { DateTime, Option } from "effect"
+import type * as Job from "../../../jobs/Job.ts"
+import * as Jobs from "../../../jobs/Jobs.ts"
+import { rows } from "../../terminal/Layout.ts"
+import * as Print from "../../terminal/Print.ts"
+
+/** A time to the minute, in UTC. */
+const minute = (seconds: number | null): string => {
+  const text = seconds === null ? "" : DateTime.formatIso(DateTime.makeUnsafe(1000 * seconds))
+  return `${text.slice(0, 10)} ${text.slice(11, 16)}`.trim()
+}
+
+const stepOf = (job: Job.Job): string => {
+  const { progress } = job
+  return progress === null || job.state === "finished" ? "" : `${progress.stage} ${progress.step} of ${progress.total}`
+}
+
+const stagesOf = ({ done, stages }: Job.Job): string => `${done} of ${stages.length}`
+
+/** A table of jobs. */
+export const list = (jobs: ReadonlyArray<Job.Job>): string =>
+  Print.columns([
+    ["job", "state", "run", "stages done", "step", "worker", "submitted, UTC"],
+    ...jobs.map((job) => [
+      String(job.id),
+      job.state,
+      job.title,
+      stagesOf(job),
+      stepOf(job),
+      job.worker ?? "",
+      minute(job.submitted)
+    ])
+  ])
+
+/** A job in a line. */
+export const line = (job: Job.Job): string =>
+  [`job ${job.id}: ${job.state}`, `stages done ${stagesOf(job)}`, stepOf(job)].filter((part) => part !== "").join(", ")
+
+const needsOf = ({ engine, gpu, memoryGiB }: Job.Needs): string =>
+  [`engine ${engine}`, ...(gpu ? ["a GPU"] : []), ...(memoryGiB > 0 ? [`${memoryGiB} GiB`] : [])].join(", ")
+
+/** A job, with what it does now or why it ended. */
+export const show = (job: Job.Job): string => {
+  const { ended, failure, needs, progress, started, state, submitted, title, worker } = job
+  const metrics = Object.entries(progress?.metrics ?? {}).flatMap(([name, value]) =>
+    value === null ? [] : [`${name} ${Number(value.toPrecision(4))}`]
+  )
+  return rows([
+    ["job", String(job.id)],
+    ["state", state],
+    ["run", title],
+    ["stages", `${job.stages.join(", ")} (${stagesOf(job)} done)`],
+    ...(state === "finished" ? [] : [["present stage", Option.getOrElse(Jobs.present(job), () => "none")] as const]),
+    ...(progress === null ? [] : [["last step", [stepOf(job), ...metrics].filter(Boolean).join(", ")] as const]),
+    ["needs", needsOf(needs)],
+    ["worker", worker ?? "none"],
+    ["submitted, UTC", minute(submitted)],
+    ...(started === null ? [] : [["begun, UTC", minute(started)] as const]),
+    ...(ended === null ? [] : [["ended, UTC", minute(ended)] as const]),
+    ...(failure === null ? [] : [["failed", `${failure.stage}: ${failure.finding}; ${failure.remedy}`] as const])
+  ]).join("\n")
+}

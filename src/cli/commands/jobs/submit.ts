@@ -1,0 +1,132 @@
+/** `patchword jobs submit`: hands in a run for a worker. */
+import { Console, Effect, Option, Schema } from "effect"
+import { Command, Flag } from "effect/cli"
+import * as Config from "../../../domain/config/Config.ts"
+import * as Suggest from "../../../domain/values/Suggest.ts"
+import * as Stages from "../../../jobs/Stages.ts"
+import * as ConfigFile from "../../../layers/files/ConfigFile.ts"
+import * as ConfigFlags from "../../flags/ConfigFlags.ts"
+import * as Described from "../../flags/Described.ts"
+import * as EngineFlags from "../../flags/EngineFlags.ts"
+import * as Flags from "../../flags/Flags.ts"
+import * as ImagesFlags from "../../flags/ImagesFlags.ts"
+import * as StoreFlags from "../../flags/StoreFlags.ts"
+import * as TeacherFlags from "../../flags/TeacherFlags.ts"
+import * as Words from "../../flags/Words.ts"
+import * as Failure from "../../terminal/Failure.ts"
+import type { Root } from "../help.ts"
+import * as CommandRun from "./CommandRun.ts"
+
+const images = ImagesFlags.flags
+const engine = EngineFlags.flags
+const teacher = TeacherFlags.flags
+const { config, ...settings } = ConfigFlags.flags
+
+const flags = {
+  store: StoreFlags.store,
+  out: Flag.String("out").pipe(Described.required("run folder, as the worker sees it")),
+  stages: Flag.String("stages").pipe(
+    Described.withDefault(
+      "the stages in their order: tokenizer, pretrain, finetune, segment, decoder, probe, knn, evaluate",
+      "tokenizer,pretrain"
+    )
+  ),
+  ...settings,
+  config,
+  ...images,
+  ...teacher,
+  ...engine,
+  split: Flags.split,
+  tests: Flags.tests,
+  gpu: Described.flag("gpu", "only for workers with --gpu; on with --platform cuda"),
+  memoryNeeded: Flag.Finite("memory-needed").pipe(
+    Flag.filter((memory) => memory >= 0, () => "0 or more"),
+    Described.withDefault("only for workers with so much memory, in GiB; patchword plan tells it", 0)
+  ),
+  json: Flags.json
+}
+
+type Given = Command.Command.Config.Infer<typeof flags>
+
+const only = <K extends string>(given: Given, of: Readonly<Record<K, unknown>>): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(Object.entries(given).filter(([name]) => Object.hasOwn(of, name)))
+
+/** The command lines of the stages. */
+const LINES: Readonly<Record<string, (given: Given) => Omit<CommandRun.Line, "name">>> = {
+  tokenizer: (given) => trained(given, ["tokenizer", "train", ...Words.of(only(given, teacher))]),
+  pretrain: (given) => trained(given, ["pretrain", "--tokenizer", given.out]),
+  finetune: (given) => trained(given, ["finetune", "--from", given.out, "--tests", given.tests.join(",")]),
+  segment: (given) => trained(partOf(given, "segmentation"), ["segment", "--from", given.out]),
+  decoder: (given) => trained(partOf(given, "decoder"), ["decoder", "train", "--tokenizer", given.out]),
+  probe: (given) => evaluated(given, ["probe", `${given.out}/pretrain`]),
+  knn: (given) => evaluated(given, ["knn", `${given.out}/pretrain`]),
+  evaluate: (given) => evaluated(given, ["evaluate", `${given.out}/finetune`])
+}
+
+const shared = (given: Given): ReadonlyArray<string> => Words.of({ ...only(given, images), ...only(given, engine) })
+
+const trained = (given: Given, words: ReadonlyArray<string>): Omit<CommandRun.Line, "name"> => {
+  const { out, split } = given
+  return {
+    words: [...words, ...shared(given), ...Words.of({ ...only(given, settings), out, split })],
+    configured: true
+  }
+}
+
+// The run keeps its settings of evaluations.
+const evaluated = (given: Given, words: ReadonlyArray<string>): Omit<CommandRun.Line, "name"> => ({
+  words: [...words, ...shared(given), "--tests", given.tests.join(",")],
+  configured: false
+})
+
+const partOf = (given: Given, part: string): Given => ({
+  ...given,
+  set: Object.fromEntries(Object.entries(given.set).filter(([key]) => key.startsWith(`${part}.`)))
+})
+
+/** The command, for the verbs of the program. */
+export const submit = (root: () => Root) =>
+  Command.make("submit", flags, (given) =>
+    Effect.gen(function*() {
+      const asked = given.stages.split(",").map((name) => name.trim())
+      const unknown = asked.find((name) => !Object.hasOwn(LINES, name))
+      if (unknown !== undefined || !Flags.isOnce(asked.join(","))) {
+        return yield* Config.refusal(
+          "--stages",
+          `expected ${Suggest.either(Object.keys(LINES))}, each once, got ${given.stages}`,
+          "join stages by commas, for example tokenizer,pretrain,probe"
+        )
+      }
+      // Every value is checked before the job waits for hours.
+      yield* ConfigFlags.resolve(given)
+      const payload: CommandRun.Payload = {
+        out: given.out,
+        config: Option.isNone(given.config) ? null : yield* ConfigFile.read(Schema.Json, given.config.value),
+        lines: asked.map((name) => ({ name, ...LINES[name]!(given) })),
+        needs: {
+          engine: given.engine === "auto" ? "onnx" : given.engine,
+          gpu: given.gpu || given.platform === "cuda",
+          memoryGiB: given.memoryNeeded
+        }
+      }
+      const job = yield* Stages.submit(CommandRun.make(root), payload).pipe(
+        Effect.provide(StoreFlags.jobs(given.store))
+      )
+      yield* Console.log(
+        given.json
+          ? JSON.stringify({ job, out: given.out, stages: asked })
+          : `job ${job}: ${asked.join(", ")} in ${given.out}\npatchword jobs show ${job} tells how far it is`
+      )
+    }).pipe(Failure.mapErrors)).pipe(
+      Command.withDescription("hand in a run for a worker: tokenizer, pretraining, evaluations"),
+      Command.withExamples([
+        {
+          command: "patchword jobs submit --store runs/store --preset tiny --images emoji --out runs/one"
+        },
+        {
+          command:
+            "patchword jobs submit --store postgres://me@db/jobs --stages tokenizer,pretrain,probe --preset base " +
+            "--images imagenet.yaml --out /shared/runs/base --engine xla --platform cuda --memory-needed 64"
+        }
+      ])
+    )

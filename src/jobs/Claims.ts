@@ -1,0 +1,155 @@
+/**
+ * The jobs of a worker, as rows of the store.
+ *
+ * A job has one execution at a time, and a number that grows each time that a stage of it is taken. Whoever has an older number
+ * has it no longer, and changes nothing.
+ */
+import { Effect, Option, Schema } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import * as Json from "../domain/values/Json.ts"
+import type { Report } from "../layers/run/Progress.ts"
+import * as Job from "./Job.ts"
+import type { StageFailed } from "./StageFailed.ts"
+import type { At, Execution } from "./Stages.ts"
+
+/** A waiting job. */
+export interface Waiting extends Execution {
+  readonly workflow: string
+  readonly payload: string
+  /** The number of its finished stages. */
+  readonly from: number
+}
+
+const waiting = (
+  { done, execution, id: job, payload, workflow }: {
+    readonly id: number
+    readonly workflow: string
+    readonly payload: string
+    readonly execution: number
+    readonly done: number
+  }
+): Waiting => ({ job, execution, workflow, payload, from: done })
+
+/**
+ * Claims the oldest waiting job that fits. `choose` gives the number of its next execution, or nothing to leave it. Several workers
+ * may ask at once: each gets another job.
+ */
+export const claim = Effect.fnUntraced(function*<E, R>(
+  sql: SqlClient,
+  { choose, offer: { engines, gpu, memoryGiB }, worker, workflows }: {
+    readonly worker: string
+    readonly offer: Job.Offer
+    readonly workflows: ReadonlyArray<string>
+    readonly choose: (job: Waiting) => Effect.Effect<Option.Option<number>, E, R>
+  }
+) {
+  return yield* sql.withTransaction(Effect.gen(function*() {
+    const [row] = yield* sql<Parameters<typeof waiting>[0]>`
+      SELECT id, workflow, payload, execution, done FROM patchword_jobs
+      WHERE state = 'waiting' AND ${sql.in("workflow", workflows)} AND ${sql.in("engine", engines)}
+        AND memory_gib <= ${memoryGiB} AND (NOT gpu OR ${gpu})
+      ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED`
+    if (row === undefined) return Option.none()
+    const found = waiting(row)
+    const execution = yield* choose(found)
+    if (Option.isNone(execution)) return Option.none()
+    yield* sql`UPDATE patchword_jobs SET state = 'running', execution = ${execution.value}, begun = false, worker = ${worker},
+      started = coalesce(started, now()), updated = now() WHERE id = ${row.id}`
+    return Option.some({ ...found, execution: execution.value })
+  }))
+})
+
+/** Returns jobs that were claimed some seconds ago and that no stage has begun of: their worker may have ended in between. */
+export const forgotten = Effect.fnUntraced(
+  function*(sql: SqlClient, workflows: ReadonlyArray<string>, seconds: number) {
+    const rows = yield* sql<Parameters<typeof waiting>[0]>`
+    SELECT id, workflow, payload, execution, done FROM patchword_jobs
+    WHERE state IN ('running', 'cancelling') AND NOT begun AND ${sql.in("workflow", workflows)}
+      AND updated < now() - make_interval(secs => ${seconds})`
+    return rows.map(waiting)
+  }
+)
+
+/** A stage that is taken: the number of the taking, the state of the job, and what it needs. */
+export interface Taken {
+  readonly number: number
+  readonly state: Job.State
+  readonly needs: Job.Needs
+}
+
+/** Takes a stage. None if the job has another execution, or ended, or was given back. */
+export const take = Effect.fnUntraced(function*(sql: SqlClient, { execution, job }: Execution, worker: string) {
+  const [row] = yield* sql<{
+    readonly taken: number
+    readonly state: Job.State
+    readonly engine: string
+    readonly gpu: boolean
+    readonly memory_gib: number
+  }>`UPDATE patchword_jobs SET taken = taken + 1, begun = true, worker = ${worker}, updated = now()
+    WHERE id = ${job} AND execution = ${execution} AND state IN ('running', 'cancelling')
+    RETURNING taken, state, engine, gpu, memory_gib`
+  if (row === undefined) return Option.none<Taken>()
+  const { engine, gpu, memory_gib: memoryGiB, state, taken: number } = row
+  return Option.some({ number, state, needs: { engine, gpu, memoryGiB } })
+})
+
+/** Keeps the last report of a stage. Returns the state of the job; none if another one has taken it. */
+export const report = Effect.fnUntraced(function*(
+  sql: SqlClient,
+  { job }: Execution,
+  number: number,
+  report: Option.Option<Report>
+) {
+  const progress = Option.getOrNull(Option.map(report, written))
+  const [row] = yield* sql<{ readonly state: Job.State }>`
+    UPDATE patchword_jobs SET progress = coalesce(${progress}, progress), updated = now()
+    WHERE id = ${job} AND taken = ${number} AND state IN ('running', 'cancelling') RETURNING state`
+  return Option.map(Option.fromUndefinedOr(row), ({ state }) => state)
+})
+
+const finite = (value: number): number | null => Number.isFinite(value) ? value : null
+
+const written = ({ imagesPerSecond, metrics, stage, step, total }: Report): string =>
+  Schema.encodeSync(Json.text(Job.Reported))({
+    stage,
+    step,
+    total,
+    metrics: Object.fromEntries(Object.entries(metrics).map(([name, value]) => [name, finite(value)])),
+    ...(imagesPerSecond === undefined ? {} : { imagesPerSecond: finite(imagesPerSecond) })
+  })
+
+/** Notes that a stage is done. */
+export const done = (sql: SqlClient, { index, job }: At, number: number) =>
+  sql`UPDATE patchword_jobs SET done = ${index + 1}, updated = now() WHERE id = ${job} AND taken = ${number}`
+
+/** Gives a job back, so that another worker takes it. A job that is being cancelled is cancelled by that. */
+export const giveBack = (sql: SqlClient, { execution, job }: Execution) =>
+  sql`UPDATE patchword_jobs SET updated = now(), worker = NULL,
+    state = CASE state WHEN 'cancelling' THEN 'cancelled' ELSE 'waiting' END,
+    ended = CASE state WHEN 'cancelling' THEN now() END
+    WHERE id = ${job} AND execution = ${execution} AND state IN ('running', 'cancelling')`
+
+const failureOf = (failed: StageFailed): string =>
+  Schema.encodeSync(Json.text(Job.Failure))({
+    stage: failed.stage,
+    tag: failed.tag,
+    finding: failed.problem,
+    remedy: failed.advice,
+    exitCode: failed.code
+  })
+
+/** Notes the end of an execution. */
+export const end = (
+  sql: SqlClient,
+  { execution, job }: Execution,
+  state: "cancelled" | "finished" | "failed",
+  failed?: StageFailed
+) =>
+  sql`UPDATE patchword_jobs SET state = ${state}, failure = ${failed === undefined ? null : failureOf(failed)},
+    updated = now(), ended = now()
+    WHERE id = ${job} AND execution = ${execution} AND state IN ('running', 'cancelling')`
+
+/** Notes that a waiting job cannot be read. */
+export const refuse = (sql: SqlClient, { job }: Execution, failed: StageFailed) =>
+  sql`UPDATE patchword_jobs SET state = 'failed', failure = ${failureOf(failed)}, updated = now(), ended = now()
+    WHERE id = ${job} AND state = 'waiting'`

@@ -1,0 +1,286 @@
+/**
+ * A worker takes jobs from a store, those that fit its machine, and does one at a time.
+ *
+ * Workers of one PostgreSQL are runners of Effect's cluster. The workflow of a job belongs to the worker that claimed it. When that
+ * one is gone, the cluster gives the workflow to another, which goes on from the last checkpoint, or gives the job back to the
+ * store if it is busy or does not fit.
+ *
+ * On an interruption a worker saves its stage, gives its job back and ends.
+ */
+import * as NodeClusterSocket from "@effect/platform-node/NodeClusterSocket"
+import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Predicate, Ref, Schedule } from "effect"
+import * as ClusterWorkflowEngine from "effect/cluster/ClusterWorkflowEngine"
+import * as EntityId from "effect/cluster/EntityId"
+import * as RunnerAddress from "effect/cluster/RunnerAddress"
+import { Sharding } from "effect/cluster/Sharding"
+import * as SingleRunner from "effect/cluster/SingleRunner"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { WorkflowEngine } from "effect/workflow/WorkflowEngine"
+import { createServer } from "node:net"
+import * as os from "node:os"
+import * as Progress from "../layers/run/Progress.ts"
+import * as Claims from "./Claims.ts"
+import type * as Job from "./Job.ts"
+import { JobStore } from "./JobStore.ts"
+import * as StageFailed from "./StageFailed.ts"
+import * as Stages from "./Stages.ts"
+
+/** The options of a worker. */
+export interface Options {
+  /** The machine that it offers. */
+  readonly offer: Job.Offer
+  /** The name or address by which other workers reach this machine; default its host name. */
+  readonly host?: string
+  /** The port on which it listens for them; default a free one. */
+  readonly port?: number
+  /** The time after which a worker that does not move, but is not gone, has lost its job; default 20 seconds, at least 3. */
+  readonly lease?: Duration.Input
+  /** Receives what the worker does. */
+  readonly say?: (text: string) => Effect.Effect<void>
+}
+
+/** The memory of this machine in GiB. */
+export const memoryGiB = os.totalmem() / 2 ** 30
+
+/** The default of {@link Options.lease}. A worker that loses it in the middle of work begins its stage again. */
+const LEASE = "20 seconds"
+
+/** A port on which nobody listens. */
+const freePort = (host: string) =>
+  Effect.callback<number>((resume) => {
+    const server = createServer().listen(0, host, () => {
+      const address = server.address()
+      server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
+    })
+    server.on("error", (error) => resume(Effect.die(error)))
+  })
+
+const clusterOf = (
+  { host = os.hostname(), lease = LEASE, port }: Options
+): Layer.Layer<WorkflowEngine | Sharding, never, JobStore | SqlClient.SqlClient> =>
+  Layer.unwrap(Effect.gen(function*() {
+    const { kind } = yield* JobStore
+    const seconds = Math.max(3, Duration.toSeconds(Duration.fromInputUnsafe(lease)))
+    const timing = {
+      shardsPerGroup: 60,
+      shardLockExpiration: Duration.seconds(seconds),
+      shardLockRefreshInterval: Duration.seconds(seconds / 4),
+      runnerHealthCheckInterval: Duration.seconds(2),
+      refreshAssignmentsInterval: Duration.seconds(1),
+      entityMessagePollInterval: Duration.seconds(1),
+      // A stage ends by an interruption alone, which saves it.
+      entityTerminationTimeout: Duration.seconds(1)
+    }
+    const runner = kind === "folder"
+      ? SingleRunner.layer({ runnerStorage: "memory", shardingConfig: timing }).pipe(Layer.provide(NodeCrypto.layer))
+      : NodeClusterSocket.layer({
+        storage: "sql",
+        shardingConfig: {
+          ...timing,
+          runnerAddress: Option.some(RunnerAddress.make(host, port ?? (yield* freePort(host))))
+        }
+      })
+    return ClusterWorkflowEngine.layer.pipe(Layer.provideMerge(runner), Layer.orDie, Layer.provide(NodeServices.layer))
+  }))
+
+const fits = (needs: Job.Needs, { engines, gpu, memoryGiB }: Job.Offer): boolean =>
+  engines.includes(needs.engine) && needs.memoryGiB <= memoryGiB && (!needs.gpu || gpu)
+
+/** So many numbers of executions are tried until one belongs to this worker. */
+const TRIES = 4096
+
+/** Seconds after which a claimed job whose stages nobody began is started again. */
+const FORGOTTEN = 10
+
+/** Waits for a database that is away. */
+const patient = <A, R>(self: Effect.Effect<A, SqlError, R>): Effect.Effect<A, never, R> =>
+  self.pipe(Effect.retry(Schedule.spaced("500 millis")), Effect.orDie)
+
+const isLocked = (error: unknown): boolean =>
+  Predicate.isTagged(error, "Locked") ||
+  Predicate.hasProperty(error, "tag") && error.tag === "Locked" ||
+  Predicate.hasProperty(error, "reason") && isLocked(error.reason)
+
+const keyOf = ({ execution, job }: Stages.Execution): string => `${job}/${execution}`
+
+/** What ends a stage before its time. */
+type Call = "cancelled" | "superseded" | "stopping"
+
+const make = Effect.fnUntraced(function*({ offer, say = () => Effect.void }: Options) {
+  const { sql } = yield* JobStore
+  const worker = `${os.hostname()}:${process.pid}`
+  const stopping = yield* Deferred.make<void>()
+  // The one job of this worker. A claim that no stage follows does not hold it for ever: another worker may have got it.
+  let held: { readonly key: string; begun: boolean; readonly at: number } | undefined
+  const free = Effect.map(
+    Clock.currentTimeMillis,
+    (now) => held === undefined || !held.begun && now - held.at > 1000 * FORGOTTEN
+  )
+  const hold = (key: string, begun: boolean) =>
+    Effect.map(Clock.currentTimeMillis, (at) => void (held = { key, begun, at }))
+  const release = (key: string) => Effect.sync(() => void (held = held?.key === key ? undefined : held))
+
+  /** Says what ends the stage, and keeps its reports meanwhile. */
+  const watch = Effect.fnUntraced(function*(
+    at: Stages.At,
+    number: number,
+    last: Ref.Ref<Option.Option<Progress.Report>>
+  ): Effect.fn.Return<Call> {
+    while (true) {
+      const state = yield* Effect.option(Claims.report(sql, at, number, yield* Ref.get(last)))
+      if (Option.isSome(state) && Option.isNone(state.value)) return "superseded"
+      if (Option.isSome(state) && Option.contains(state.value, "cancelling")) return "cancelled"
+      const stop = yield* Effect.timeoutOption(Deferred.await(stopping), "500 millis")
+      if (Option.isSome(stop)) return "stopping"
+    }
+  })
+
+  const giveBack = Effect.fnUntraced(function*(at: Stages.At, why: string) {
+    yield* patient(Claims.giveBack(sql, at))
+    yield* say(`job ${at.job}: given back, ${why}`)
+    return "moved" as const
+  })
+
+  const working = Effect.fnUntraced(function*<E, R>(
+    at: Stages.At,
+    number: number,
+    run: Effect.Effect<unknown, E, R>
+  ) {
+    const last = yield* Ref.make(Option.none<Progress.Report>())
+    const progress: Progress.Progress = {
+      ...Progress.silent,
+      report: (report) => Ref.set(last, Option.some(report))
+    }
+    yield* say(`job ${at.job}: ${at.stage}`)
+    // A worker that is on its way out, or a person, may have the folder for a while.
+    const stage = run.pipe(
+      Effect.retry({ while: isLocked, schedule: Schedule.spaced("1 second") }),
+      Effect.provideService(Progress.Progress, progress)
+    )
+    const fiber = yield* Effect.forkChild(stage)
+    const ended: Call | "done" = yield* Effect.raceFirst(
+      Effect.as(Fiber.join(fiber), "done" as const),
+      watch(at, number, last)
+      // The state is saved before anybody hears of it.
+    ).pipe(Effect.onExit(() => Fiber.interrupt(fiber)))
+    switch (ended) {
+      case "done":
+        yield* patient(Claims.report(sql, at, number, yield* Ref.get(last)))
+        yield* patient(Claims.done(sql, at, number))
+        return "done"
+      case "cancelled":
+        yield* say(`job ${at.job}: cancelled, its state is saved`)
+        return "cancelled"
+      case "superseded":
+        yield* say(`job ${at.job}: another worker has it`)
+        return "moved"
+      case "stopping":
+        return yield* giveBack(at, "its state is saved")
+    }
+  })
+
+  const stage = (at: Stages.At) => <E, R>(run: Effect.Effect<unknown, E, R>): Effect.Effect<Stages.Outcome, E, R> =>
+    Effect.gen(function*() {
+      const key = keyOf(at)
+      const taken = yield* patient(Claims.take(sql, at, worker))
+      if (Option.isNone(taken)) return "moved"
+      const { needs, number, state } = taken.value
+      if (state === "cancelling") return "cancelled"
+      if (!fits(needs, offer)) return yield* giveBack(at, "this machine does not fit it")
+      if (held?.key !== key && !(yield* free)) return yield* giveBack(at, "this worker has another one")
+      yield* hold(key, true)
+      return yield* Effect.onInterrupt(working(at, number, run), () => release(key))
+    })
+
+  const ended = (of: Stages.Execution, exit: Exit.Exit<Stages.Outcome, StageFailed.StageFailed>) =>
+    Effect.gen(function*() {
+      if (Exit.isFailure(exit)) {
+        const error = Cause.squash(exit.cause)
+        const failed = error instanceof StageFailed.StageFailed ? error : StageFailed.of("workflow", exit.cause)
+        yield* patient(Claims.end(sql, of, "failed", failed))
+        yield* say(`job ${of.job}: failed, ${failed.message}`)
+      } else if (exit.value !== "moved") {
+        yield* patient(Claims.end(sql, of, exit.value === "done" ? "finished" : "cancelled"))
+        yield* say(`job ${of.job}: ${exit.value === "done" ? "finished" : "cancelled"}`)
+      }
+    }).pipe(Effect.ensuring(release(keyOf(of))))
+
+  return { keeper: { stage, ended }, worker, stopping, free, hold, isHeld: () => held !== undefined }
+})
+
+/** Claims jobs while it is free. */
+const dispatch = Effect.fnUntraced(function*<P, R>(
+  runs: ReadonlyArray<Stages.Run<P, R>>,
+  { offer, say = () => Effect.void }: Options,
+  { free, hold, worker }: Effect.Success<ReturnType<typeof make>>
+) {
+  const { sql } = yield* JobStore
+  const sharding = yield* Sharding
+  const workflows = runs.map(({ name }) => name)
+  const runOf = (name: string) => runs.find((run) => run.name === name)!
+  const start = Effect.fnUntraced(function*({ payload, workflow, ...of }: Claims.Waiting) {
+    const run = runOf(workflow)
+    yield* run.start({ ...of, run: yield* run.read(payload) })
+  })
+  const choose = Effect.fnUntraced(function*({ payload, workflow, ...of }: Claims.Waiting) {
+    const { executionId, read } = runOf(workflow)
+    const given = yield* Effect.exit(read(payload))
+    if (Exit.isFailure(given)) {
+      yield* Claims.refuse(sql, of, StageFailed.of("submit", given.cause))
+      return Option.none<number>()
+    }
+    for (let execution = of.execution + 1; execution <= of.execution + TRIES; execution++) {
+      const id = yield* executionId({ ...of, execution, run: given.value })
+      if (sharding.hasShardId(sharding.getShardId(EntityId.make(id), "default"))) return Option.some(execution)
+    }
+    return Option.none<number>()
+  })
+  const round = Effect.gen(function*() {
+    if (yield* free) {
+      const claimed = yield* Claims.claim(sql, { worker, offer, workflows, choose })
+      if (Option.isSome(claimed)) {
+        yield* hold(keyOf(claimed.value), false)
+        yield* say(`job ${claimed.value.job}: claimed`)
+        yield* start(claimed.value)
+      }
+    }
+    yield* Effect.forEach(yield* Claims.forgotten(sql, workflows, FORGOTTEN), start)
+  })
+  // Effect's engine dies of a database that is away.
+  return yield* round.pipe(Effect.sandbox, Effect.ignore, Effect.andThen(Effect.sleep("500 millis")), Effect.forever)
+})
+
+/**
+ * Takes jobs of these kinds from the store, while the layer lives. Its end saves the present stage and gives the job back.
+ */
+export const layer = <P, R>(
+  runs: ReadonlyArray<Stages.Run<P, R>>,
+  options: Options
+): Layer.Layer<never, never, JobStore | R> =>
+  Layer.unwrap(Effect.gen(function*() {
+    const { sql } = yield* JobStore
+    const made = yield* make(options)
+    const sqlLayer = Layer.succeed(SqlClient.SqlClient, sql)
+    const cluster = Layer.provide(clusterOf(options), sqlLayer)
+    const [first, ...rest] = runs.map((run) => run.layer)
+    const known = first === undefined ? Layer.empty : Layer.mergeAll(first, ...rest)
+    const leaving = Effect.gen(function*() {
+      yield* Deferred.succeed(made.stopping, undefined)
+      // Its workflow ends after its stage.
+      yield* Effect.repeat(Effect.sync(() => made.isHeld()), {
+        until: (held) => !held,
+        schedule: Schedule.spaced("50 millis")
+      })
+    })
+    const dispatcher = Layer.effectDiscard(Effect.gen(function*() {
+      yield* Effect.addFinalizer(() => leaving)
+      yield* Effect.forkScoped(dispatch(runs, options, made))
+    }))
+    return dispatcher.pipe(
+      Layer.provideMerge(Layer.provide(known, Layer.succeed(Stages.Keeper, made.keeper))),
+      Layer.provide(cluster)
+    )
+  }))

@@ -1,0 +1,128 @@
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { Effect, Layer, ManagedRuntime, Redacted } from "effect"
+import type { ChildProcess } from "node:child_process"
+import { once } from "node:events"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { setTimeout } from "node:timers/promises"
+import * as Job from "../../src/jobs/Job.ts"
+import * as Jobs from "../../src/jobs/Jobs.ts"
+import * as JobStore from "../../src/jobs/JobStore.ts"
+import * as Stages from "../../src/jobs/Stages.ts"
+import { start } from "../e2e/child.ts"
+import { EVERY, run, STEPS } from "./microRun.ts"
+import { Postgres } from "./postgres.ts"
+
+const folder = mkdtempSync(join(tmpdir(), "patchword-jobs-"))
+
+let postgres: Postgres
+let store: ManagedRuntime.ManagedRuntime<Jobs.Jobs, unknown>
+
+const text = (file: string): string => existsSync(file) ? readFileSync(file, "utf8") : ""
+
+const rows = (out: string): number => text(join(out, "log.jsonl")).split("\n").length - 1
+
+const contents = (out: string): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    ["log.jsonl", ...readdirSync(join(out, "stages")).toSorted().map((name) => `stages/${name}`)]
+      .map((name) => [name, readFileSync(join(out, name)).toString("base64")])
+  )
+
+const until = async <A>(read: () => A | Promise<A>, holds: (found: A) => boolean): Promise<A> => {
+  for (;;) {
+    const found = await read()
+    if (holds(found)) return found
+    await setTimeout(20)
+  }
+}
+
+interface Worker {
+  readonly child: ChildProcess
+  readonly told: () => string
+}
+
+const workers: Array<Worker> = []
+
+const begin = (): Worker => {
+  const child = start("test/jobs/workerChild.ts", [postgres.url])
+  let told = ""
+  for (const stream of [child.stdout!, child.stderr!]) stream.on("data", (part) => (told += String(part)))
+  const worker = { child, told: () => told }
+  workers.push(worker)
+  return worker
+}
+
+const end = async ({ child }: Worker, signal: NodeJS.Signals): Promise<void> => {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = once(child, "exit")
+  child.kill(signal)
+  await ended
+}
+
+const ask = <A, E>(use: (jobs: Jobs.Jobs["Service"]) => Effect.Effect<A, E>): Promise<A> =>
+  store.runPromise(Effect.flatMap(Jobs.Jobs, use))
+
+const submit = async (name: string, millis = 30): Promise<{ readonly id: number; readonly out: string }> => {
+  const out = join(folder, name)
+  return { id: await store.runPromise(Stages.submit(run, { out, millis, gpu: false })), out }
+}
+
+const ended = (id: number): Promise<Job.Job> =>
+  until(() => ask(({ show }) => show(id)), ({ state }) => Job.ENDED.includes(state))
+
+const holder = (id: number): Promise<Worker> =>
+  until(
+    async () => {
+      const { worker } = await ask(({ show }) => show(id))
+      return workers.find(({ child }) => worker?.endsWith(`:${child.pid}`) === true)
+    },
+    (found) => found !== undefined
+  ).then((found) => found!)
+
+let unbroken: Readonly<Record<string, string>>
+
+beforeAll(async () => {
+  postgres = await Postgres.create()
+  store = ManagedRuntime.make(Layer.provide(Jobs.layer, JobStore.layer(Redacted.make(postgres.url))))
+})
+
+afterAll(async () => {
+  await Promise.all(workers.map((worker) => end(worker, "SIGKILL")))
+  await store.dispose()
+  await postgres.remove()
+  rmSync(folder, { recursive: true })
+})
+
+describe("jobs on PostgreSQL", () => {
+  it("wait for a worker that fits, and are done by it", async () => {
+    const gpu = await store.runPromise(Stages.submit(run, { out: join(folder, "gpu"), millis: 0, gpu: true }))
+    const { id, out } = await submit("unbroken", 0)
+    begin()
+    const job = await ended(id)
+    assert.deepInclude(job, { state: "finished", done: 2, failure: null, title: out })
+    assert.deepInclude(job.progress, { stage: "pretrain", step: STEPS, total: STEPS })
+    assert.strictEqual((await ask(({ show }) => show(gpu))).state, "waiting")
+    assert.strictEqual((await ask(({ cancel }) => cancel(gpu))).state, "cancelled")
+    unbroken = contents(out)
+  })
+
+  it("go on at another worker when theirs is killed, from the last checkpoint, to the same bytes", async () => {
+    const { id, out } = await submit("killed")
+    const first = await holder(id)
+    begin()
+    const logged = await until(() => rows(out), (count) => count > EVERY + 3)
+    await end(first, "SIGKILL")
+    const killed = performance.now()
+    const second = await until(
+      () => workers.find((worker) => worker !== first && worker.told().includes("begins with step")),
+      Boolean
+    )
+    const seconds = (performance.now() - killed) / 1000
+    assert.deepInclude(await ended(id), { state: "finished", taken: 3 })
+    const [, step] = /tokenizer begins with .*?(\d+)\n/.exec(second!.told())!
+    assert.isAtLeast(Number(step), logged - EVERY)
+    assert.isBelow(seconds, 10)
+    assert.deepStrictEqual(contents(out), unbroken)
+  })
+})

@@ -1,0 +1,16 @@
+import { Effect, Layer, Redacted } from "effect"
+import * as Signals from "../../src/cli/terminal/Signals.ts"
+import * as JobStore from "../../src/jobs/JobStore.ts"
+import * as Worker from "../../src/jobs/Worker.ts"
+import { run } from "./microRun.ts"
+
+const [place] = process.argv.slice(2)
+
+Layer.launch(
+  Worker.layer([run], {
+    offer: { engines: ["onnx"], gpu: false, memoryGiB: 8 },
+    host: "127.0.0.1",
+    lease: "3 seconds",
+    say: (text) => Effect.sync(() => process.stdout.write(`${text}\n`))
+  }).pipe(Layer.provide(JobStore.layer(Redacted.make(place!), { own: true })))
+).pipe(Effect.scoped, Signals.runMain(["pretrain"]))
