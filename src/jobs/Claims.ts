@@ -75,6 +75,8 @@ export interface Taken {
   readonly number: number
   readonly state: Job.State
   readonly needs: Job.Needs
+  /** True if the worker that took a stage before has neither ended it nor given it back: it was killed, or hangs. */
+  readonly lost: boolean
 }
 
 /** Takes a stage. None if the job has another execution, or ended, or was given back. */
@@ -85,12 +87,15 @@ export const take = Effect.fnUntraced(function*(sql: SqlClient, { execution, job
     readonly engine: string
     readonly gpu: boolean
     readonly memory_gib: number
-  }>`UPDATE patchword_jobs SET taken = taken + 1, begun = true, worker = ${worker}, updated = now()
-    WHERE id = ${job} AND execution = ${execution} AND state IN ('running', 'cancelling')
-    RETURNING taken, state, engine, gpu, memory_gib`
+    readonly lost: boolean
+  }>`UPDATE patchword_jobs SET taken = patchword_jobs.taken + 1, begun = true, released = false, worker = ${worker},
+      updated = now()
+    FROM (SELECT id, NOT released AS lost FROM patchword_jobs WHERE id = ${job} FOR UPDATE) AS before
+    WHERE patchword_jobs.id = before.id AND execution = ${execution} AND state IN ('running', 'cancelling')
+    RETURNING taken, state, engine, gpu, memory_gib, lost`
   if (row === undefined) return Option.none<Taken>()
-  const { engine, gpu, memory_gib: memoryGiB, state, taken: number } = row
-  return Option.some({ number, state, needs: { engine, gpu, memoryGiB } })
+  const { engine, gpu, lost, memory_gib: memoryGiB, state, taken: number } = row
+  return Option.some({ number, state, lost, needs: { engine, gpu, memoryGiB } })
 })
 
 /** Keeps the last report of a stage. Returns the state of the job; none if another one has taken it. */
@@ -118,16 +123,32 @@ const written = ({ imagesPerSecond, metrics, stage, step, total }: Report): stri
     ...(imagesPerSecond === undefined ? {} : { imagesPerSecond: finite(imagesPerSecond) })
   })
 
+/** Tests whether this is the present execution of a job. */
+export const isPresent = (sql: SqlClient, { execution, job }: Execution) =>
+  Effect.map(
+    sql`SELECT id FROM patchword_jobs WHERE id = ${job} AND execution = ${execution} AND state IN ('running', 'cancelling')`,
+    (rows) => rows.length > 0
+  )
+
 /** Notes that a stage is done. */
 export const done = (sql: SqlClient, { index, job }: At, number: number) =>
-  sql`UPDATE patchword_jobs SET done = ${index + 1}, updated = now() WHERE id = ${job} AND taken = ${number}`
+  sql`UPDATE patchword_jobs SET done = ${
+    index + 1
+  }, released = true, updated = now() WHERE id = ${job} AND taken = ${number}`
 
-/** Gives a job back, so that another worker takes it. A job that is being cancelled is cancelled by that. */
-export const giveBack = (sql: SqlClient, { execution, job }: Execution) =>
-  sql`UPDATE patchword_jobs SET updated = now(), worker = NULL,
+/**
+ * Gives a job back, so that another worker takes it. A job that is being cancelled is cancelled by that. It is `lost` if another
+ * worker may still write to its folder.
+ */
+export const giveBack = (sql: SqlClient, { execution, job }: Execution, { lost }: Pick<Taken, "lost">) =>
+  sql`UPDATE patchword_jobs SET updated = now(), worker = NULL, released = ${!lost},
     state = CASE state WHEN 'cancelling' THEN 'cancelled' ELSE 'waiting' END,
     ended = CASE state WHEN 'cancelling' THEN now() END
     WHERE id = ${job} AND execution = ${execution} AND state IN ('running', 'cancelling')`
+
+/** Notes that a worker writes no more to the folder of a job that was taken from it. */
+export const release = (sql: SqlClient, { job }: Execution, number: number) =>
+  sql`UPDATE patchword_jobs SET released = true WHERE id = ${job} AND taken = ${number}`
 
 const failureOf = (failed: StageFailed): string =>
   Schema.encodeSync(Json.text(Job.Failure))({
@@ -146,7 +167,7 @@ export const end = (
   failed?: StageFailed
 ) =>
   sql`UPDATE patchword_jobs SET state = ${state}, failure = ${failed === undefined ? null : failureOf(failed)},
-    updated = now(), ended = now()
+    released = true, updated = now(), ended = now()
     WHERE id = ${job} AND execution = ${execution} AND state IN ('running', 'cancelling')`
 
 /** Notes that a waiting job cannot be read. */

@@ -103,6 +103,7 @@ const migrations = Migrator.fromRecord({
       execution integer NOT NULL DEFAULT 0,
       begun boolean NOT NULL DEFAULT false,
       taken integer NOT NULL DEFAULT 0,
+      released boolean NOT NULL DEFAULT true,
       worker text,
       progress text,
       failure text,

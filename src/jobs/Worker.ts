@@ -22,6 +22,7 @@ import { WorkflowEngine } from "effect/workflow/WorkflowEngine"
 import { createServer } from "node:net"
 import * as os from "node:os"
 import * as Progress from "../layers/run/Progress.ts"
+import * as Runs from "../layers/run/Runs.ts"
 import * as Claims from "./Claims.ts"
 import type * as Job from "./Job.ts"
 import { JobStore } from "./JobStore.ts"
@@ -95,6 +96,9 @@ const TRIES = 4096
 /** Seconds after which a claimed job whose stages nobody began is started again. */
 const FORGOTTEN = 10
 
+/** So many seconds a worker that lost a job has for saving its state, until its folder is taken from it by force. */
+const LOCKED = 3
+
 /** Waits for a database that is away. */
 const patient = <A, R>(self: Effect.Effect<A, SqlError, R>): Effect.Effect<A, never, R> =>
   self.pipe(Effect.retry(Schedule.spaced("500 millis")), Effect.orDie)
@@ -138,34 +142,43 @@ const make = Effect.fnUntraced(function*({ offer, say = () => Effect.void }: Opt
     }
   })
 
-  const giveBack = Effect.fnUntraced(function*(at: Stages.At, why: string) {
-    yield* patient(Claims.giveBack(sql, at))
+  const giveBack = Effect.fnUntraced(function*(at: Stages.At, taken: Pick<Claims.Taken, "lost">, why: string) {
+    yield* patient(Claims.giveBack(sql, at, taken))
     yield* say(`job ${at.job}: given back, ${why}`)
     return "moved" as const
   })
 
   const working = Effect.fnUntraced(function*<E, R>(
     at: Stages.At,
-    number: number,
+    { lost, number }: Claims.Taken,
     run: Effect.Effect<unknown, E, R>
   ) {
     const last = yield* Ref.make(Option.none<Progress.Report>())
     const progress: Progress.Progress = {
-      ...Progress.silent,
-      report: (report) => Ref.set(last, Option.some(report))
+      report: (report) => Ref.set(last, Option.some(report)),
+      message: (text) => say(`job ${at.job}: ${text}`)
     }
     yield* say(`job ${at.job}: ${at.stage}`)
-    // A worker that is on its way out, or a person, may have the folder for a while.
-    const stage = run.pipe(
-      Effect.retry({ while: isLocked, schedule: Schedule.spaced("1 second") }),
-      Effect.provideService(Progress.Progress, progress)
-    )
+    const once = Effect.provideService(run, Progress.Progress, progress)
+    // A worker that is on its way out has the folder for a while. So has a person, who is waited for.
+    const stage = lost
+      ? once.pipe(
+        Effect.retry({ while: isLocked, schedule: Schedule.spaced("1 second"), times: LOCKED }),
+        Effect.catchIf(isLocked, () => Effect.provideService(once, Runs.TakeOver, true))
+      )
+      : Effect.retry(once, { while: isLocked, schedule: Schedule.spaced("1 second") })
     const fiber = yield* Effect.forkChild(stage)
-    const ended: Call | "done" = yield* Effect.raceFirst(
-      Effect.as(Fiber.join(fiber), "done" as const),
-      watch(at, number, last)
+    const done = Effect.as(Fiber.join(fiber), "done" as const).pipe(
+      Effect.catchCause((cause) =>
+        Effect.flatMap(patient(Claims.report(sql, at, number, Option.none())), (state) =>
+          // The files of a job that another worker has refuse what this one writes.
+          Option.isSome(state) ? Effect.failCause(cause) : Effect.succeed("superseded" as const))
+      )
+    )
+    const ended: Call | "done" = yield* Effect.raceFirst(done, watch(at, number, last)).pipe(
       // The state is saved before anybody hears of it.
-    ).pipe(Effect.onExit(() => Fiber.interrupt(fiber)))
+      Effect.onExit(() => Fiber.interrupt(fiber))
+    )
     switch (ended) {
       case "done":
         yield* patient(Claims.report(sql, at, number, yield* Ref.get(last)))
@@ -176,23 +189,29 @@ const make = Effect.fnUntraced(function*({ offer, say = () => Effect.void }: Opt
         return "cancelled"
       case "superseded":
         yield* say(`job ${at.job}: another worker has it`)
+        yield* release(keyOf(at))
+        // An answer would be taken for that of the other worker. The cluster interrupts this one.
+        if (yield* patient(Claims.isPresent(sql, at))) yield* Deferred.await(stopping)
         return "moved"
       case "stopping":
-        return yield* giveBack(at, "its state is saved")
+        return yield* giveBack(at, { lost: false }, "its state is saved")
     }
   })
 
   const stage = (at: Stages.At) => <E, R>(run: Effect.Effect<unknown, E, R>): Effect.Effect<Stages.Outcome, E, R> =>
     Effect.gen(function*() {
       const key = keyOf(at)
-      const taken = yield* patient(Claims.take(sql, at, worker))
-      if (Option.isNone(taken)) return "moved"
-      const { needs, number, state } = taken.value
-      if (state === "cancelling") return "cancelled"
-      if (!fits(needs, offer)) return yield* giveBack(at, "this machine does not fit it")
-      if (held?.key !== key && !(yield* free)) return yield* giveBack(at, "this worker has another one")
+      const found = yield* patient(Claims.take(sql, at, worker))
+      if (Option.isNone(found)) return "moved"
+      const taken = found.value
+      if (taken.state === "cancelling") return "cancelled"
+      if (!fits(taken.needs, offer)) return yield* giveBack(at, taken, "this machine does not fit it")
+      if (held?.key !== key && !(yield* free)) return yield* giveBack(at, taken, "this worker has another one")
       yield* hold(key, true)
-      return yield* Effect.onInterrupt(working(at, number, run), () => release(key))
+      return yield* Effect.onInterrupt(
+        working(at, taken, run),
+        () => Effect.andThen(release(key), Effect.ignore(Claims.release(sql, at, taken.number)))
+      )
     })
 
   const ended = (of: Stages.Execution, exit: Exit.Exit<Stages.Outcome, StageFailed.StageFailed>) =>

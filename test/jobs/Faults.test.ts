@@ -12,7 +12,7 @@ import * as JobStore from "../../src/jobs/JobStore.ts"
 import * as Stages from "../../src/jobs/Stages.ts"
 import { start } from "../e2e/child.ts"
 import { EVERY, run, STEPS } from "./microRun.ts"
-import { Postgres } from "./postgres.ts"
+import { PASSWORD, Postgres } from "./postgres.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "patchword-jobs-"))
 
@@ -44,14 +44,15 @@ interface Worker {
 
 const workers: Array<Worker> = []
 
-const begin = (): Worker => {
-  const child = start("test/jobs/workerChild.ts", [postgres.url])
+const watched = (child: ChildProcess): Worker => {
   let told = ""
   for (const stream of [child.stdout!, child.stderr!]) stream.on("data", (part) => (told += String(part)))
   const worker = { child, told: () => told }
   workers.push(worker)
   return worker
 }
+
+const begin = (): Worker => watched(start("test/jobs/workerChild.ts", [postgres.url]))
 
 const end = async ({ child }: Worker, signal: NodeJS.Signals): Promise<void> => {
   if (child.exitCode !== null || child.signalCode !== null) return
@@ -85,7 +86,7 @@ let unbroken: Readonly<Record<string, string>>
 beforeAll(async () => {
   postgres = await Postgres.create()
   store = ManagedRuntime.make(Layer.provide(Jobs.layer, JobStore.layer(Redacted.make(postgres.url))))
-})
+}, 240_000)
 
 afterAll(async () => {
   await Promise.all(workers.map((worker) => end(worker, "SIGKILL")))
@@ -94,7 +95,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-describe("jobs on PostgreSQL", () => {
+describe("jobs on PostgreSQL", { timeout: 240_000 }, () => {
   it("wait for a worker that fits, and are done by it", async () => {
     const gpu = await store.runPromise(Stages.submit(run, { out: join(folder, "gpu"), millis: 0, gpu: true }))
     const { id, out } = await submit("unbroken", 0)
@@ -124,5 +125,33 @@ describe("jobs on PostgreSQL", () => {
     assert.isAtLeast(Number(step), logged - EVERY)
     assert.isBelow(seconds, 10)
     assert.deepStrictEqual(contents(out), unbroken)
+  })
+
+  it("are given back by Ctrl-C, cancelled with a checkpoint, and resumed, to the same bytes", async () => {
+    const { id, out } = await submit("signals")
+    const first = await holder(id)
+    await until(() => rows(out), (count) => count > 2)
+    await end(first, "SIGINT")
+    assert.strictEqual(first.child.exitCode, 130)
+    begin()
+    assert.include(first.told(), `job ${id}: given back, its state is saved`)
+    const saved = rows(out)
+    const second = await holder(id)
+    await until(() => rows(out), (count) => count > saved)
+    await ask(({ cancel }) => cancel(id))
+    const cancelled = await ended(id)
+    assert.strictEqual(cancelled.state, "cancelled")
+    assert.isBelow(cancelled.done, 2)
+    assert.isFalse(existsSync(join(out, "lock")))
+    assert.deepInclude(await ask(({ resume }) => resume(id)), { state: "waiting", failure: null })
+    assert.deepInclude(await ended(id), { state: "finished", done: 2 })
+    assert.include(second.told(), `job ${id}: cancelled, its state is saved`)
+    assert.deepStrictEqual(contents(out), unbroken)
+    const again = await ask(({ resume }) => Effect.flip(resume(id)))
+    assert.include(again.message, `job ${id} is finished, and not cancelled or failed`)
+  })
+
+  it("tell no password", () => {
+    for (const { told } of workers) assert.notInclude(told(), PASSWORD)
   })
 })

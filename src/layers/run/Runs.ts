@@ -287,8 +287,12 @@ const replaced = (config: Json.Json, by: Json.Json, keys: ReadonlyArray<string>)
     ? { ...config, ...Object.fromEntries(keys.flatMap((key) => by[key] === undefined ? [] : [[key, by[key]]])) }
     : config
 
+/** The default of `takeOver` of {@link Options}: `false`, save where a worker goes on with a job that another one has lost. */
+export const TakeOver = Context.Reference<boolean>("patchword/layers/TakeOver", { defaultValue: () => false })
+
 /** Creates the folder, or opens it again for the same configuration. */
-const open = Effect.fnUntraced(function*(directory: string, { config, stages = {}, takeOver = false }: Options) {
+const open = Effect.fnUntraced(function*(directory: string, { config, stages = {}, ...given }: Options) {
+  const takeOver = given.takeOver ?? (yield* TakeOver)
   // A taking by force replaces an own fence, if this very program held the folder.
   const others = (yield* Fences).filter(({ folder }) => folder !== directory)
   const outer = yield* Effect.provideService(Files.make, Fences, others)
@@ -392,7 +396,7 @@ export interface Options extends Checkpoints.Options {
    */
   readonly stages?: Readonly<Record<string, string>>
   /**
-   * Takes the folder from any owner, also from one of another machine or one that is stopped; default `false`. The former owner
+   * Takes the folder from any owner, also from one of another machine or one that is stopped; default {@link TakeOver}. The former owner
    * can write nothing more into the folder: it fails with `FileError` of the kind `superseded` (see `Files.isSuperseded`). It is
    * for programs that distribute work and know that the owner has lost its right, say because its lease has run out. People
    * wait for the other process, or end it.

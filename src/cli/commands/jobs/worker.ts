@@ -53,7 +53,7 @@ export const worker = (root: () => Root) =>
         ...kept("port", given.port),
         say: (text) => Console.log(text)
       }
-      yield* Effect.scoped(Effect.gen(function*() {
+      return yield* Effect.scoped(Effect.gen(function*() {
         yield* Layer.build(
           Worker.layer([CommandRun.make(root)], options).pipe(Layer.provide(JobStore.layer(place, { own: true })))
         )
