@@ -1,4 +1,5 @@
 /** Changes of valid inputs: of bytes, of JSON texts, and of the files of a folder. */
+import { isDeeper } from "../../src/domain/values/Json.ts"
 import type { Content, Files } from "./Case.ts"
 import type { Draw } from "./Draw.ts"
 import * as Hostile from "./Hostile.ts"
@@ -75,6 +76,9 @@ export const json = (draw: Draw, text: string): string => {
   try {
     value = JSON.parse(text)
   } catch {
+    value = undefined
+  }
+  if (value === undefined || isDeeper(value)) {
     return Buffer.from(bytes(draw, Buffer.from(text))).toString()
   }
   const raws: Array<string> = []

@@ -13,7 +13,7 @@ import type * as Inspect from "../../pipelines/artifacts/Inspect.ts"
 import * as Segmenter from "../../pipelines/trained/Segmenter.ts"
 import * as Memory from "../../pipelines/training/Memory.ts"
 import * as Count from "./Count.ts"
-import { columns, type Row, rows } from "./Layout.ts"
+import { columns, plain, type Row, rows } from "./Layout.ts"
 import * as ReportTable from "./ReportTable.ts"
 
 type Weights = typeof Inspect.WeightsFile.Type
@@ -223,8 +223,7 @@ const run = (found: Found<"Run">): ReadonlyArray<string> => [
   ...results(found.results)
 ]
 
-/** The lines of an inspection. */
-export const lines = (found: Inspect.Inspection): ReadonlyArray<string> => {
+const linesOf = (found: Inspect.Inspection): ReadonlyArray<string> => {
   switch (found._tag) {
     case "Weights":
       return rows([...weights(found), ...used(found.uses)])
@@ -348,3 +347,6 @@ export const lines = (found: Inspect.Inspection): ReadonlyArray<string> => {
       ])
   }
 }
+
+/** The lines of an inspection. Names of stages stand in lines of their own, and may have any characters. */
+export const lines = (found: Inspect.Inspection): ReadonlyArray<string> => linesOf(found).map(plain)

@@ -29,6 +29,9 @@ export const Problem = Schema.Struct({
 })
 export type Problem = typeof Problem.Type
 
+/** Number of problems that a message names. */
+const NAMED = 20
+
 const UNKNOWN = "unknown key"
 const MISSING = "missing key"
 
@@ -42,8 +45,10 @@ export class ConfigError extends TaggedError<ConfigError>()("ConfigError", {
 }) {
   override readonly [Runtime.errorExitCode] = 64
   get finding() {
-    const problems = this.problems.map(({ message, path }) => (path === "" ? message : `${path}: ${message}`))
-    return `${this.source}: ${problems.join("; ")}`
+    const problems = this.problems.slice(0, NAMED)
+      .map(({ message, path }) => (path === "" ? message : `${path}: ${message}`))
+    const more = this.problems.length - problems.length
+    return `${this.source}: ${problems.join("; ")}${more === 0 ? "" : `; and ${more} more`}`
   }
   get remedy() {
     const { advice, problems } = this

@@ -13,6 +13,7 @@
  * ```
  */
 import { Effect, type FileSystem, type Path, Redacted, Runtime, Schema, Stream } from "effect"
+import * as Secrets from "../../domain/values/Secrets.ts"
 import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Files from "./Files.ts"
 
@@ -120,7 +121,8 @@ const modelFiles = (names: ReadonlyArray<string>): ReadonlyArray<string> => {
 
 const reasonOf = (cause: unknown): NotThere | NotAllowed | Unreachable | WrongAnswer => {
   if (cause instanceof WrongAnswer) return cause
-  const detail = cause instanceof Error ? cause.message.split("\n")[0]! : String(cause)
+  // The client tells the address that it asked, and the words of the server.
+  const detail = Secrets.mask(cause instanceof Error ? cause.message.split("\n")[0]! : String(cause))
   const status = cause instanceof Error && "statusCode" in cause ? cause.statusCode : undefined
   if (status === 404) return new NotThere({ detail })
   if (status === 401 || status === 403) return new NotAllowed({ detail, unknown: status === 401 })

@@ -1,6 +1,7 @@
 /** Other programs that a setup runs. */
 import { Effect, FileSystem } from "effect"
 import { execFile } from "node:child_process"
+import * as Secrets from "../../domain/values/Secrets.ts"
 import * as Files from "../files/Files.ts"
 import { SetupError } from "./SetupError.ts"
 
@@ -21,7 +22,8 @@ export const run = (
     execFile(program, given, { cwd: folder, encoding: "utf8", maxBuffer: 2 ** 26, signal }, (error, stdout, stderr) => {
       if (error === null) return resume(Effect.succeed(stdout))
       const said = `${stderr}${stdout}`.trim().split("\n").slice(-12).join("\n")
-      const detail = said === "" ? error.message.trim() : `${program} failed (${said})`
+      // Pip tells the address of its index, which may have a password.
+      const detail = Secrets.mask(said === "" ? error.message.trim() : `${program} failed (${said})`)
       resume(Effect.fail(new SetupError({ part, detail, remedy })))
     })
   })
