@@ -20,8 +20,10 @@ import * as Draw from "./Draw.ts"
 import * as Hostile from "./Hostile.ts"
 import * as Mutation from "./Mutation.ts"
 
-/** Seconds that a case may take. */
+/** Seconds of processor time that a case may take. */
 export const LONGEST = 10
+/** Seconds that a case may take, also by waiting, on a machine that does other things as well. */
+export const WAITING = 60
 /** Bytes of resident memory that a case may add. */
 export const LARGEST = 2 ** 30
 
@@ -136,10 +138,11 @@ export const examine = async (reader: Reader, folders: Place, files: Files): Pro
   unheard.length = 0
   const before = Math.max(resident(), process.memoryUsage.rss())
   const cwd = process.cwd()
+  const began = process.cpuUsage()
   const exit = await reader.read(folders.inside).pipe(
     Effect.timeoutOrElse({
-      duration: `${LONGEST} seconds`,
-      orElse: () => Effect.die(`it takes more than ${LONGEST} seconds`)
+      duration: `${WAITING} seconds`,
+      orElse: () => Effect.die(`it takes more than ${WAITING} seconds`)
     }),
     Effect.scoped,
     Effect.provide([NodeServices.layer, Logger.layer([])]),
@@ -148,6 +151,8 @@ export const examine = async (reader: Reader, folders: Place, files: Files): Pro
   await new Promise((resolve) => setImmediate(resolve))
   const fault = (what: string): Ended => ({ kind: "fault", what })
   if (unheard.length > 0) return fault(unheard[0]!)
+  const { system, user } = process.cpuUsage(began)
+  if (system + user > 1e6 * LONGEST) return fault(`it takes more than ${LONGEST} seconds of processor time`)
   const grown = resident() - before
   if (grown > LARGEST) return fault(`it takes ${(grown / 2 ** 30).toFixed(1)} GiB of memory`)
   if (process.cwd() !== cwd) return fault("it changed the working directory")

@@ -68,7 +68,7 @@ const attempt = (task: Task, count: (ended: Examine.Ended) => void, fail: (index
     })
     const watch = setInterval(() => {
       const { index, at } = present ?? {}
-      if (index !== undefined && at !== undefined && Date.now() - at > 3000 * Examine.LONGEST) why = "it hangs"
+      if (index !== undefined && at !== undefined && Date.now() - at > 2000 * Examine.WAITING) why = "it hangs"
       if (memoryOf(worker.pid) > MOST) why = "it takes more than 3 GiB of memory"
       if (why !== undefined) worker.kill("SIGKILL")
     }, POLL)

@@ -55,8 +55,7 @@ export const config: Reader = {
       const preset = yield* Effect.result(ConfigFile.read(Preset, file))
       const tokenizer = yield* Effect.result(ConfigFile.read(TokenizerConfig, file))
       const inspection = yield* Effect.result(inspected(file))
-      if (Result.isFailure(preset)) return yield* Effect.fail(preset.failure)
-      if (Result.isFailure(tokenizer)) return yield* Effect.fail(tokenizer.failure)
+      if (Result.isFailure(preset) && Result.isFailure(tokenizer)) return yield* Effect.fail(preset.failure)
       return inspection._tag === "Success" ? { text: inspection.success } : yield* Effect.fail(inspection.failure)
     })
 }
