@@ -51,6 +51,28 @@ const pair = async (all: ReadonlyArray<Sample>) => ({
 const open = (options?: Images.WebDatasetOptions) => (folder: string) =>
   Images.layerWebDataset({ train: `${folder}/train-{00..01}.tar` }, options)
 
+describe("a shard that is a bomb", () => {
+  const zeros = Buffer.alloc(2 ** 26 + 2 ** 24)
+  it.effect("of zeros in gzip is not unpacked", () =>
+    withFolder({ "train-00.tar": gzipSync(zeros), "train-01.tar": "" }, (folder) =>
+      Effect.gen(function*() {
+        const message = yield* refused(load(open()(folder)), "FileDamaged", 65)
+        assert.match(message, /it has \d+ bytes, and more than \d+ when it is unpacked/)
+        const fs = yield* FileSystem.FileSystem
+        assert.deepStrictEqual(yield* fs.readDirectory(`${folder}/.patchword`), [])
+      })))
+
+  it.effect("with a label of many megabytes is refused before it is read", () =>
+    Effect.flatMap(
+      Effect.promise(() => tar([["a.cls", zeros.subarray(0, 2 ** 24 + 1)]])),
+      (shard) =>
+        withFolder({ "train-00.tar": shard, "train-01.tar": "" }, (folder) =>
+          Effect.gen(function*() {
+            assert.match(yield* refused(load(open()(folder)), "FileDamaged", 65), /a\.cls has 16777217 bytes, too many/)
+          }))
+    ))
+})
+
 behaves("WebDataset", { side: 8, files: pair, layer: open({ classes: CLASSES }) })
 
 behaves("WebDataset with numbers alone", { side: 8, classes: ["0", "1", "2"], files: pair, layer: open() })

@@ -21,6 +21,9 @@ const NAME = /^(?:\.\/)?((?:.*\/)?[^./]+)\.([^/]*)$/
 
 const BLOCK = 512
 
+/** Greatest size of a file that holds a label. Such files are read into memory. */
+const LONGEST_TEXT = 2 ** 24
+
 /** Extensions of files that can hold a label. */
 export const TEXTS = ["cls", "json"]
 
@@ -39,6 +42,9 @@ const extracted = async (file: string, length: number, signal: AbortSignal): Pro
     const ending = ends.toLowerCase()
     const isText = TEXTS.includes(ending)
     const isFile = type === "file" || type === "contiguous-file"
+    if (isText && size > LONGEST_TEXT) {
+      return next(new FileDamaged({ problem: `${name} has ${size} bytes, too many for a label` }))
+    }
     if (type === "directory" && size > 0) {
       return next(
         new FileDamaged({ problem: `${name} is a folder with ${size} bytes of content, but folders have none` })

@@ -62,6 +62,12 @@ interface Sample {
 
 const TAR = "shard.tar"
 
+/**
+ * Greatest size of an unpacked shard, in bytes. Encoded images hardly shrink in gzip, so what grows a hundred times holds none, and
+ * would fill the disk.
+ */
+const largest = (packed: number): number => 2 ** 26 + 100 * packed
+
 const isImage = ({ ending }: Member): boolean => EXTENSIONS.includes(ending)
 
 const isDotted = ({ ending }: Member): boolean => EXTENSIONS.includes(ending.slice(ending.lastIndexOf(".") + 1))
@@ -167,13 +173,18 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
       Effect.map(Option.exists((magic) => magic[0] === 0x1f && magic[1] === 0x8b))
     )
 
-  const unpack = (file: string, folder: string) =>
-    files.writeFolder(folder, (temporary) =>
-      fs.stream(file).pipe(
+  const unpack = (file: string, packed: number, folder: string) =>
+    files.writeFolder(folder, (temporary) => {
+      const most = largest(packed)
+      let size = 0
+      const problem = `it has ${packed} bytes, and more than ${most} when it is unpacked`
+      return fs.stream(file).pipe(
         NodeStream.pipeThroughDuplex({ evaluate: () => createGunzip(), onError: damaged, chunkSize: 64 }),
+        Stream.tap((part) => (size += part.length) > most ? Effect.fail(new FileDamaged({ problem })) : Effect.void),
         Stream.run(fs.sink(path.join(temporary, TAR))),
         Files.onFailure(folder)
-      ))
+      )
+    })
 
   const readRange = Effect.fnUntraced(
     function*(file: string, offset: number, size: number) {
@@ -201,13 +212,13 @@ export const make = Effect.fnUntraced(function*(shards: Shards.Shards, options: 
 
   /** Opens a shard and lists its samples, from the list of an earlier run if there is one. */
   const open = Effect.fnUntraced(function*(shard: string) {
-    yield* Shards.stat(fs, shard)
+    const { size: packedSize } = yield* Shards.stat(fs, shard)
     const cache = options.cache ?? path.join(path.dirname(shard), ".patchword")
     const name = `${path.basename(shard)}-${Files.sha256(path.resolve(shard)).slice(0, 8)}-`
     const folder = path.join(cache, `${name}${Files.sha256(yield* Files.version(shard)).slice(0, 16)}`)
     const packed = yield* Files.onFailure(shard)(isGzip(shard))
     const tar = packed ? path.join(folder, TAR) : shard
-    if (packed && !(yield* Files.onFailure(tar)(fs.exists(tar)))) yield* unpack(shard, folder)
+    if (packed && !(yield* Files.onFailure(tar)(fs.exists(tar)))) yield* unpack(shard, Number(packedSize), folder)
     const { size: length } = yield* Files.onFailure(tar)(fs.stat(tar))
     const isWithin = ({ offsets, sizes }: typeof Index.Type) =>
       offsets.every((offset, at) => offset + sizes[at]! <= Number(length))
