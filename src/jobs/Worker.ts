@@ -7,7 +7,6 @@
  *
  * On an interruption a worker saves its stage, gives its job back and ends.
  */
-import * as NodeClusterSocket from "@effect/platform-node/NodeClusterSocket"
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Predicate, Ref, Schedule } from "effect"
@@ -64,6 +63,8 @@ const clusterOf = (
 ): Layer.Layer<WorkflowEngine | Sharding, never, JobStore | SqlClient.SqlClient> =>
   Layer.unwrap(Effect.gen(function*() {
     const { kind } = yield* JobStore
+    // It brings an HTTP client, which nobody else needs.
+    const NodeClusterSocket = yield* Effect.promise(() => import("@effect/platform-node/NodeClusterSocket"))
     const seconds = Math.max(3, Duration.toSeconds(Duration.fromInputUnsafe(lease)))
     const timing = {
       shardsPerGroup: 60,

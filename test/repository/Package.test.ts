@@ -191,7 +191,7 @@ describe("the package", () => {
     "./compiler": [...tensors, "protobufjs"],
     "./layers": services,
     "./pipelines": services,
-    "./jobs": ["@effect/platform-node", "effect", ...nn],
+    "./jobs": ["@effect/platform-node", "effect", "pure-rand"],
     "./studio": ["@effect/platform-node", "effect", ...nn],
     "./laws": services
   }
