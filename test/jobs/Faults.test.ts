@@ -151,6 +151,21 @@ describe("jobs on PostgreSQL", { timeout: 240_000 }, () => {
     assert.include(again.message, `job ${id} is finished, and not cancelled or failed`)
   })
 
+  it("are safe from a worker that is stopped beyond its lease and goes on", async () => {
+    const { id, out } = await submit("stopped")
+    const first = await holder(id)
+    const second = begin()
+    await until(() => rows(out), (count) => count > EVERY)
+    first.child.kill("SIGSTOP")
+    await until(() => second.told(), (told) => told.includes("begins with step"))
+    first.child.kill("SIGCONT")
+    assert.deepInclude(await ended(id), { state: "finished", done: 2, failure: null })
+    await until(() => first.told(), (told) => told.includes(`job ${id}: another worker has it`))
+    assert.deepStrictEqual(contents(out), unbroken)
+    const next = await submit("next", 0)
+    assert.strictEqual((await ended(next.id)).state, "finished")
+  })
+
   it("tell no password", () => {
     for (const { told } of workers) assert.notInclude(told(), PASSWORD)
   })
