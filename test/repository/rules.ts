@@ -39,6 +39,7 @@ const rooms: Readonly<Record<string, Room>> = {
       "@huggingface/hub",
       "@tensorflow/tfjs-core",
       "@zip.js/zip.js",
+      "aws4fetch",
       "effect",
       "hyparquet",
       "hyparquet-compressors",

@@ -27,7 +27,7 @@ export const isLock = (name: string): boolean => name.startsWith(NAME)
 export class Locked extends TaggedError<Locked>()("Locked", {
   pid: Schema.Int,
   host: Schema.String,
-  /** Name of the lock file. */
+  /** Name of the lock file, or address of the object that is the lock. */
   file: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = 73
@@ -40,11 +40,14 @@ export class Locked extends TaggedError<Locked>()("Locked", {
   get remedy() {
     return this.#isOwn
       ? "build one layer of the folder and share it"
+      : this.file.startsWith("s3:")
+      ? "wait until that ends, or take the run over (takeOver) if no such process is running patchword"
       : `wait until that ends, or delete the file ${this.file} in the folder if no such process is running patchword`
   }
 }
 
-const Holder = Json.text(Schema.Struct({
+/** A process, as a lock records it. */
+export const Process = Schema.Struct({
   pid: Schema.Int,
   host: Schema.String,
   /**
@@ -54,7 +57,10 @@ const Holder = Json.text(Schema.Struct({
   started: Schema.NullOr(Schema.String),
   /** Distinguishes the process from those of other containers that have all the same. */
   token: Schema.optionalKey(Schema.String)
-}))
+})
+export type Process = typeof Process.Type
+
+const Holder = Json.text(Process)
 
 const TOKEN = randomBytes(8).toString("hex")
 
@@ -65,12 +71,23 @@ const startOf = ({ fs }: Files.Files, pid: number) =>
     Effect.catch(() => Effect.succeed(null))
   )
 
+/** Describes this process, as a lock records it. */
+export const here = (files: Files.Files): Effect.Effect<Process> =>
+  Effect.map(
+    startOf(files, process.pid),
+    (started) => ({ pid: process.pid, host: os.hostname(), started, token: TOKEN })
+  )
+
 /** Tests whether a process of this machine is the one that a lock names. */
-const isRunning = Effect.fnUntraced(function*(files: Files.Files, { pid, started }: typeof Holder.Type) {
+const isRunning = Effect.fnUntraced(function*(files: Files.Files, { pid, started }: Process) {
   if (!(yield* Files.isAlive(pid))) return false
   const now = yield* startOf(files, pid)
   return started === null || now === null || now === started
 })
+
+/** Tests whether a process may be running. One of another machine may, because it cannot be asked. */
+export const mayRun = (files: Files.Files, process: Process): Effect.Effect<boolean> =>
+  process.host === os.hostname() ? isRunning(files, process) : Effect.succeed(true)
 
 /** The process that a lock names. */
 export interface Owner {
@@ -122,9 +139,7 @@ export const hold = Effect.fnUntraced(function*(
   { force = false }: Options = {}
 ): Effect.fn.Return<Fence, Locked | Files.FileError, Scope.Scope> {
   const { fs, path } = files
-  const host = os.hostname()
-  const started = yield* startOf(files, process.pid)
-  const mine = Schema.encodeSync(Holder)({ pid: process.pid, host, started, token: TOKEN })
+  const mine = Schema.encodeSync(Holder)(yield* here(files))
 
   const place = (name: string) => path.join(directory, name)
   const read = (name: string) => Files.ifThere(files.readText(place(name)))
@@ -138,10 +153,8 @@ export const hold = Effect.fnUntraced(function*(
       if (Option.isNone(text)) return yield* claim(name)
       const holder = yield* Effect.option(Schema.decodeEffect(Holder)(text.value))
       if (Option.isSome(holder)) {
-        const { host: other, pid } = holder.value
-        if (other !== host || (yield* isRunning(files, holder.value))) {
-          return yield* new Locked({ pid, host: other, file: name })
-        }
+        const { host, pid } = holder.value
+        if (yield* mayRun(files, holder.value)) return yield* new Locked({ pid, host, file: name })
       }
       // If several processes see the same stale lock, only the one that holds the lock `takeOver` may replace it.
       // The stale lock stays until it is replaced, so no other process can take its place.

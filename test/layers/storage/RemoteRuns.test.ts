@@ -1,0 +1,269 @@
+import { NodePath, NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Effect, Exit, FileSystem, Layer, Option, Runtime } from "effect"
+import { readdirSync, readFileSync, statSync } from "node:fs"
+import { join } from "node:path"
+import * as Files from "../../../src/layers/files/Files.ts"
+import * as Checkpoints from "../../../src/layers/run/Checkpoints.ts"
+import * as Runs from "../../../src/layers/run/Runs.ts"
+import * as RemoteRuns from "../../../src/layers/storage/RemoteRuns.ts"
+import * as S3 from "../../../src/layers/storage/S3.ts"
+import * as Weights from "../../../src/layers/weights/Weights.ts"
+import * as HostTensor from "../../../src/shapes/HostTensor.ts"
+import { serve, type Server } from "./s3Server.ts"
+
+const config = { steps: 9 }
+const stage = "pretrain"
+const url = "s3://bucket/runs/one"
+
+const snapshot = (step: number, by: string, numbers = 2): Checkpoints.Snapshot => ({
+  stage,
+  config,
+  dataDigest: "d",
+  configDigest: "c",
+  epoch: 0,
+  computedOn: [],
+  step,
+  weights: { w: HostTensor.make([numbers], "float32", new Float32Array(numbers).fill(step)) },
+  optimizer: {},
+  extra: by
+})
+
+const step = Effect.fnUntraced(function*(number: number, by: string, numbers?: number) {
+  yield* Runs.Runs.use(({ log }) => log({ stage, step: number, by }))
+  yield* Checkpoints.Checkpoints.use(({ save }) => save(snapshot(number, by, numbers)))
+})
+
+const hasty = Layer.effect(
+  FileSystem.FileSystem,
+  Effect.map(FileSystem.FileSystem, (fs) => ({
+    ...fs,
+    open: (...of: Parameters<typeof fs.open>) =>
+      Effect.map(fs.open(...of), (file) => Object.defineProperty(file, "sync", { value: Effect.void }))
+  }))
+).pipe(Layer.provide(NodeServices.layer))
+
+const place = process.env["PATCHWORD_S3_ENDPOINT"]
+
+const environment = (endpoint: string, home: string) =>
+  ConfigProvider.layer(ConfigProvider.fromUnknown({
+    AWS_ACCESS_KEY_ID: "me",
+    AWS_SECRET_ACCESS_KEY: "hidden secret",
+    AWS_ENDPOINT_URL_S3: endpoint,
+    XDG_CACHE_HOME: home
+  }))
+
+const filesOf = (folder: string): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .filter((name) => statSync(join(folder, name)).isFile())
+      .toSorted()
+      .map((name) => [name, readFileSync(join(folder, name), "latin1")])
+  )
+
+interface Place {
+  readonly server: Server
+  readonly home: string
+  readonly opened: <A, E>(
+    self: Effect.Effect<A, E, Runs.Runs | Checkpoints.Checkpoints>,
+    options?: Partial<Runs.Options>
+  ) => Effect.Effect<A, E | S3.S3Error | Runs.RunsError | Checkpoints.CheckpointsError>
+  readonly stored: Effect.Effect<Readonly<Record<string, string>>>
+}
+
+const onServer = <E>(use: (place: Place) => Effect.Effect<void, E>, endpoint?: string) =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const home = yield* fs.makeTempDirectoryScoped()
+    const server = yield* serve
+    const provided = environment(endpoint ?? server.endpoint, home)
+    const copy = join(home, "copy")
+    yield* use({
+      server,
+      home,
+      opened: (self, options) =>
+        self.pipe(
+          Effect.provide(RemoteRuns.layerNoDeps(url, { config, ...options }), { local: true }),
+          Effect.provide([hasty, NodePath.layer, provided], { local: true })
+        ),
+      stored: RemoteRuns.download(url, copy).pipe(
+        Effect.map(() => filesOf(copy)),
+        Effect.provide([Files.layerNode, provided], { local: true }),
+        Effect.orDie
+      )
+    })
+  }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+
+const reasonOf = (error: S3.S3Error | Runs.RunsError | Checkpoints.CheckpointsError) => error.reason
+
+describe("Runs on object storage", () => {
+  it.live.skipIf(place === undefined)(
+    "of the server at PATCHWORD_S3_ENDPOINT, such as moto, with an empty bucket `bucket`",
+    () =>
+      onServer(
+        Effect.fnUntraced(function*({ opened, stored }) {
+          const numbers = 5 * 2 ** 20
+          yield* opened(Effect.gen(function*() {
+            yield* step(1, "first", numbers)
+            yield* opened(step(2, "second"), { takeOver: true })
+            assert.isTrue(Files.isSuperseded(yield* Effect.flip(step(3, "first"))))
+          }))
+          yield* opened(Effect.gen(function*() {
+            const { read, steps } = yield* Checkpoints.Checkpoints
+            assert.deepStrictEqual(yield* steps(stage), [1, 2])
+            assert.strictEqual(
+              Weights.digest((yield* read(stage, 1)).weights),
+              Weights.digest(snapshot(1, "first", numbers).weights)
+            )
+          }))
+          assert.strictEqual((yield* stored)["log.jsonl"]!.split("\n").length, 3)
+        }),
+        place
+      )
+  )
+
+  it.live("go on from their checkpoints in another process, and leave nothing on its disk", () =>
+    onServer(Effect.fnUntraced(function*({ home, opened, server, stored }) {
+      yield* opened(Effect.andThen(step(1, "first"), step(2, "first")))
+      const kept = yield* stored
+      assert.includeMembers(Object.keys(kept), [
+        "config.json",
+        "log.jsonl",
+        "checkpoints/pretrain/step-00000001/state.json",
+        "checkpoints/pretrain/step-00000002/weights.safetensors"
+      ])
+      yield* opened(Effect.gen(function*() {
+        const { read, steps } = yield* Checkpoints.Checkpoints
+        assert.deepStrictEqual(yield* steps(stage), [1, 2])
+        assert.deepStrictEqual(yield* read(stage, 2), snapshot(2, "first"))
+        yield* step(3, "second")
+        yield* Runs.Runs.use(({ done }) => done(stage, { loss: 1 }))
+      }))
+      const files = yield* stored
+      assert.isUndefined(files["checkpoints/pretrain/step-00000001/state.json"])
+      assert.strictEqual(files["log.jsonl"]!.split("\n").length, 4)
+      const { files: named, number, owner } = JSON.parse(String(server.objects.get("bucket/runs/one/run.json")))
+      assert.deepStrictEqual([number, owner], [2, null])
+      const keys = new Set(Object.values<{ key: string }>(named).map(({ key }) => `bucket/runs/one/${key}`))
+      assert.deepStrictEqual(new Set(server.objects.keys()), keys.add("bucket/runs/one/run.json"))
+      assert.deepStrictEqual(readdirSync(join(home, "patchword/storage")), [])
+    })))
+
+  it.live("refuse what an owner stores that was stopped at any of its requests", () =>
+    onServer(Effect.fnUntraced(function*({ opened, server, stored }) {
+      const once = Effect.fnUntraced(function*(stop: number) {
+        server.objects.clear()
+        let requests = Infinity
+        let after: Readonly<Record<string, string>> | undefined
+        const successor = Effect.gen(function*() {
+          const last = (yield* Checkpoints.Checkpoints.use(({ steps }) => steps(stage))).at(-1)!
+          yield* step(last + 1, "second")
+        })
+        server.before = () =>
+          requests-- === 0
+            ? Effect.runPromise(
+              opened(successor, { takeOver: true }).pipe(
+                Effect.andThen(stored),
+                Effect.map((files) => void (after = files)),
+                Effect.orDie
+              )
+            )
+            : undefined
+        let left = 0
+        const exit = yield* Effect.exit(opened(Effect.gen(function*() {
+          yield* step(1, "first")
+          requests = stop
+          yield* step(2, "first")
+          left = requests
+        })))
+        requests = Infinity
+        if (left > 0) return true
+        assert.deepStrictEqual(yield* stored, after, `request ${stop}`)
+        if (Exit.isFailure(exit)) {
+          assert.isTrue(
+            Files.isSuperseded(Option.getOrThrow(Exit.findErrorOption(exit))),
+            `request ${stop}: ${exit.cause}`
+          )
+        }
+        return false
+      })
+      for (let stop = 0; stop < 100; stop++) if (yield* once(stop)) return
+      assert.fail("it never ended")
+    })))
+
+  it.live("are refused to a second owner, except by force", () =>
+    onServer(Effect.fnUntraced(function*({ opened }) {
+      yield* opened(Effect.gen(function*() {
+        yield* step(1, "first")
+        const error = yield* Effect.flip(opened(step(1, "second")))
+        assert.include(error.message, "s3://bucket/runs/one: another part of this process is using it")
+        assert.strictEqual(error[Runtime.errorExitCode], 73)
+        yield* opened(step(2, "second"), { takeOver: true })
+        const superseded = yield* Effect.flip(step(3, "first"))
+        assert.include(
+          superseded.message,
+          "s3://bucket/runs/one/run.json: this process was owner 1 of the folder, and its owner has number 2 now"
+        )
+      }))
+    })))
+
+  it.live("bear servers that fail and answers that are lost, and take large files part by part", () =>
+    onServer(Effect.fnUntraced(function*({ opened, server, stored }) {
+      const failed = new Set<string>()
+      const parts: Array<string> = []
+      server.before = async ({ key, method, query }) => {
+        if (query.has("partNumber")) parts.push(query.get("partNumber")!)
+        const name = `${method} ${key} ${query}`
+        if (failed.has(name) || failed.size > 7) return
+        failed.add(name)
+        return key.endsWith("run.json") && method === "PUT" ? "cut" : "fail"
+      }
+      const numbers = 5 * 2 ** 20
+      yield* opened(step(1, "first", numbers))
+      server.before = () => undefined
+      assert.deepStrictEqual([...new Set(parts)].toSorted(), ["1", "2"])
+      yield* opened(Effect.gen(function*() {
+        const { read } = yield* Checkpoints.Checkpoints
+        assert.strictEqual(
+          Weights.digest((yield* read(stage, 1)).weights),
+          Weights.digest(snapshot(1, "first", numbers).weights)
+        )
+      }))
+      assert.include((yield* stored)["log.jsonl"], "\"first\"")
+    })))
+
+  it.live("say what is wrong with the address, the credentials and the objects", () =>
+    onServer(Effect.fnUntraced(function*({ opened, server }) {
+      const provided = (given: Record<string, string>, place = url) =>
+        RemoteRuns.download(place, "never").pipe(
+          Effect.flip,
+          Effect.provide([Files.layerNode, ConfigProvider.layer(ConfigProvider.fromUnknown(given))], { local: true })
+        )
+      const told = {
+        AWS_ACCESS_KEY_ID: "me",
+        AWS_SECRET_ACCESS_KEY: "hidden secret",
+        AWS_ENDPOINT_URL: server.endpoint
+      }
+      const messages = yield* Effect.all([
+        provided({ AWS_ACCESS_KEY_ID: "me" }),
+        provided(told, "s3://B"),
+        provided(told, "s3://other/runs"),
+        provided({ ...told, AWS_ACCESS_KEY_ID: "you" }),
+        provided(told)
+      ])
+      assert.deepStrictEqual(messages.map(({ message }) => message.split(";")[0]), [
+        "s3://bucket/runs/one: there are no credentials: the variable AWS_SECRET_ACCESS_KEY is missing",
+        "s3://B: this is no address of object storage",
+        "s3://other/runs/run.json: the server refused (404 NoSuchBucket)",
+        "s3://bucket/runs/one/run.json: the server refused (403 AccessDenied)",
+        "s3://bucket/runs/one: there is no run"
+      ])
+      yield* opened(step(1, "first"))
+      const key = [...server.objects.keys()].find((name) => name.includes("/files/"))!
+      server.objects.set(key, Buffer.from("other"))
+      const error = yield* Effect.flip(opened(step(2, "first")))
+      assert.strictEqual(reasonOf(error)._tag, "Damaged")
+      assert.include(error.message, `s3://${key}: it differs from what was stored`)
+      assert.notInclude(JSON.stringify([...messages, error]), "hidden")
+    })))
+})
