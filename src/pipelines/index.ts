@@ -36,6 +36,7 @@ export * as BlockFeatures from "./evaluate/BlockFeatures.ts"
 export { NothingToChooseOn, type ProbeSets } from "./evaluate/ChoiceSplit.ts"
 export { classify, evaluateClassifier, examineClassifier, type Examined } from "./evaluate/Classify.ts"
 export { encode, type Encoded } from "./evaluate/Encode.ts"
+export { encodeShards } from "./evaluate/EncodeShards.ts"
 export {
   type EncodedImage,
   evaluatePretraining,

@@ -4,6 +4,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import { Images } from "../../layers/images/Images.ts"
 import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import * as Encode from "../../pipelines/evaluate/Encode.ts"
+import { encodeShards } from "../../pipelines/evaluate/EncodeShards.ts"
 import * as Described from "../flags/Described.ts"
 import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
@@ -30,6 +31,12 @@ export const encode = Command.make("encode", {
       "none; a line of JSON for each image is printed"
     )
   ),
+  shards: Flag.String("shards").pipe(
+    Described.optional(
+      "a folder that several processes share, on one machine or many: each that runs this command with it encodes a part of the images",
+      "this process encodes all images"
+    )
+  ),
   replace: OutputFile.replace,
   json: Flags.json
 }, (given) =>
@@ -42,20 +49,18 @@ export const encode = Command.make("encode", {
     yield* Effect.gen(function*() {
       const set = yield* (yield* Images).load(given.split)
       yield* ImagesFlags.checkDivision(tokenizer.provenance, [set])
+      const { patches } = tokenizer.config.encoder
+      const shared = Option.map(given.shards, (folder) => encodeShards(tokenizer, set, folder))
+      if (Option.isSome(shared) && Option.isNone(given.out)) {
+        yield* shared.value
+        return yield* Print.result(given.json, { shards: given.shards, images: set.length, patches }, [set])
+      }
       if (Option.isNone(given.out)) {
         return yield* Encode.encode(tokenizer, set, (some) =>
           Console.log(ImageRows.lines(set, some, ({ codes }) => ({ codes: Array.from(codes) }))))
       }
-      const { patches } = tokenizer.config.encoder
-      const codes = new Int32Array(set.length * patches)
-      yield* Encode.encode(
-        tokenizer,
-        set,
-        (some) =>
-          Effect.sync(() =>
-            some.forEach((one) => codes.set(one.codes, one.index * patches))
-          )
-      )
+      const codes = yield* Option.getOrElse(shared, () =>
+        Encode.encodeAll(tokenizer, set))
       const written = yield* ImageRows.write(given.out.value, set, {
         codes: { shape: [set.length, patches], dtype: "int32", data: codes }
       })

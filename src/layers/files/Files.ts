@@ -232,6 +232,14 @@ export interface Files {
   readonly append: (file: string, text: string) => Effect.Effect<void, FileError>
   /** Creates a file together with all of its content. Returns `false` if a file of this name exists. */
   readonly create: (file: string, content: string) => Effect.Effect<boolean, FileError>
+  /**
+   * Creates a file together with all of its content, part by part. Returns `false` if a file of this name exists, and leaves that
+   * one. Creates its folder if needed.
+   */
+  readonly createParts: <A, E, R>(
+    file: string,
+    fill: (append: (part: Uint8Array) => Effect.Effect<void, FileError>) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<boolean, E | FileError, R>
   /** Fills a temporary folder next to `folder` and renames it. An existing folder is replaced. */
   readonly writeFolder: <A, E>(
     folder: string,
@@ -446,6 +454,29 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
         Effect.catchIf(exists, () => Effect.succeed(false))
       )).pipe(onFailure(file))
 
+  const createParts: Files["createParts"] = (file, fill) =>
+    beside(
+      file,
+      Effect.fnUntraced(function*(temporary) {
+        const folder = path.dirname(file)
+        yield* makeFolder(folder)
+        const handle = yield* fs.open(temporary, { flag: "w" })
+        yield* fill((part) => onFailure(file)(handle.writeAll(part)))
+        yield* handle.sync
+        yield* commit(
+          file,
+          // On file systems without links, the last one stays.
+          Effect.catchIf(fs.link(temporary, file), (error) => !exists(error), () => fs.rename(temporary, file))
+        )
+        yield* syncFolder(folder)
+        return true
+      }, Effect.scoped)
+    ).pipe(
+      Effect.catchIf((error) => error instanceof PlatformError.PlatformError && exists(error), () =>
+        Effect.succeed(false)),
+      onFailure(file)
+    )
+
   const writeFolder = <A, E>(folder: string, fill: (temporary: string) => Effect.Effect<A, E>) =>
     beside(
       folder,
@@ -606,6 +637,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
     append,
     appendLines,
     create,
+    createParts,
     writeFolder,
     readText,
     regular,

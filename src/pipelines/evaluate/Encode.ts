@@ -5,7 +5,8 @@ import type { Tokenizer } from "../trained/Tokenizer.ts"
 import * as Batches from "../training/Batches.ts"
 import * as Encoder from "../training/Encoder.ts"
 
-const BATCH = 64
+/** Number of images that are encoded at once. */
+export const BATCH = 64
 
 /** The codes of one image, `[N]`, patches row by row. */
 export interface Encoded {
@@ -40,3 +41,15 @@ export const encode = Effect.fn("patchword.encode")(function*<E, R>(
     })
   )
 }, Effect.scoped)
+
+/** Encodes all central views of a set, as {@link encode} does. Returns the codes, `[images, N]`. */
+export const encodeAll = Effect.fnUntraced(function*(tokenizer: Tokenizer, set: ImageSet) {
+  const { patches } = tokenizer.config.encoder
+  const codes = new Int32Array(set.length * patches)
+  yield* encode(
+    tokenizer,
+    set,
+    (some) => Effect.sync(() => some.forEach((one) => codes.set(one.codes, one.index * patches)))
+  )
+  return codes
+})
