@@ -196,7 +196,14 @@ export const hold = Effect.fnUntraced(function*(
 
   const number = yield* Effect.acquireRelease(take, (number) => Effect.ignore(leave(number)))
   const own = place(nameOf(number))
+  // One call for what is so nearly always: the file is still the one that this process made.
+  const identity = fs.stat(own).pipe(
+    Effect.map(({ ino, mtime, size }) => `${Option.getOrNull(ino)} ${Option.getOrUndefined(mtime)?.getTime()} ${size}`),
+    Effect.orElseSucceed(() => undefined)
+  )
+  const made = yield* identity
   const check = Effect.gen(function*() {
+    if (made !== undefined && (yield* identity) === made) return
     const text = yield* fs.readFileString(own).pipe(
       Effect.catchIf(({ reason }) => reason._tag === "NotFound", () => Effect.succeed(""))
     )
