@@ -29,6 +29,7 @@ import * as Weights from "../layers/weights/Weights.ts"
 import { atlas } from "./atlas/BuildAtlas.ts"
 import * as CompletionView from "./completion/CompletionView.ts"
 import * as Sampled from "./completion/Sampled.ts"
+import { diagnoseOn } from "./doctor/Diagnose.ts"
 import { classify, evaluateClassifier } from "./evaluate/Classify.ts"
 import { type EncodedImage, evaluatePretraining, evaluateTokenizer, type PredictedImage } from "./evaluate/Evaluate.ts"
 import { type FeatureOptions, features } from "./evaluate/Features.ts"
@@ -51,6 +52,9 @@ const TESTS = ["in-new", "flat-new", "3d-new", "flat-seen", "3d-seen"] as const
 
 /** Number of completed images that the run keeps and the report shows. */
 const COMPLETED = 8
+
+/** The most images that the doctor looks at. */
+const EXAMINED = 512
 
 /** The options of the demo in addition to its configuration. */
 export interface DemoOptions {
@@ -145,6 +149,11 @@ export const demo = Effect.fn("patchword.demo")(function*(given: Preset, options
             () => progress.message("the run has the atlas of other images, which is kept")
           )
         )
+        yield* progress.message("examining the health of the run")
+        const { stages } = yield* diagnoseOn(runs.directory.value, set("in-new"), { most: EXAMINED })
+        for (const { findings, stage } of stages) {
+          yield* Effect.forEach(findings, ({ title }) => progress.message(`the doctor says of ${stage}: ${title}`))
+        }
       }
 
       const frozen = Effect.fnUntraced(function*(name: string, network: Network) {

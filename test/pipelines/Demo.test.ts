@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Option } from "effect"
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -13,6 +13,7 @@ import * as CompletionSample from "../../src/layers/run/CompletionSample.ts"
 import * as Results from "../../src/layers/run/Results.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
 import { demo } from "../../src/pipelines/Demo.ts"
+import * as HealthFile from "../../src/pipelines/doctor/HealthFile.ts"
 import { engine, micro, set, teacher } from "./kit.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "patchword-demo-"))
@@ -51,6 +52,12 @@ describe("the demo", () => {
         report.renditionSeen.flat.finetune.pretrained
       )
       assert.deepInclude(of("probe", "tokenizer", "in-new").settings, { chosenOn: "val" })
+      const health = Option.getOrThrow(yield* HealthFile.read(run))
+      assert.deepStrictEqual([health.images?.split, health.images?.images], ["in-new", 12])
+      assert.deepStrictEqual(health.stages.map(({ finished, stage }) => [stage, finished]), [
+        ["tokenizer", true],
+        ["pretrain", true]
+      ])
       const page = readFileSync(join(run, "report.html"), "utf8")
       assert.include(page, "finetune of finetune-pretrained")
       assert.match(page, /<th scope="col">Setting<\/th>[^]*, chosen on val<\/td>/)

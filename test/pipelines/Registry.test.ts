@@ -105,22 +105,41 @@ describe("Registry", () => {
       assert.deepStrictEqual(found.figures.map(({ name, setting, value }) => [name, setting, value]), [
         ["probe/pretrain/val", "l2 0.1", 0.45]
       ])
-      const told = found.problems.join("\n")
-      for (
-        const name of [
-          "environment.json",
-          "report.json",
-          "results/probe-b.json",
-          "log.jsonl has 2 lines",
-          "timings.jsonl",
-          "notes"
-        ]
-      ) {
-        assert.include(told, name)
-      }
-      assert.strictEqual(found.problems.length, 6)
+      assert.deepStrictEqual(found.problems, [
+        "environment.json is damaged (expected JSON (Expected property name or '}' in JSON at position 1 (line 1 column 2))); " +
+        "restore it, or remove it",
+        "report.json is damaged (preset: expected a text); run the demo on this folder again, which writes it anew",
+        "results/probe-b.json is damaged (verb: missing key); remove it, and evaluate again",
+        "notes.jsonl is damaged (line 1 cannot be read); remove these lines",
+        "log.jsonl is damaged (lines 4, 5 cannot be read); restore them or remove them, because the run does not go on with them",
+        "timings.jsonl is damaged (line 1 cannot be read); remove them; times and speeds lack what they held"
+      ])
       assert.deepStrictEqual(contents(odd), before)
       assert.strictEqual((yield* Registry.list([folder])).filter(({ path }) => path === odd).length, 1)
+    })))
+
+  it.effect("names a log and timings without any whole line, but not a row that is being written", () =>
+    provided(Effect.gen(function*() {
+      const whole = rows(steps("pretrain", 1, 3))
+      const problemsOf = (name: string, log: string) => {
+        run(at("lines", name), { "log.jsonl": log })
+        return Effect.map(
+          Registry.read(at("lines", name)),
+          ({ problems }) => problems.map((problem) => problem.split(";")[0])
+        )
+      }
+      assert.deepStrictEqual(yield* problemsOf("growing", `${whole}{"stage":"pretr`), [])
+      assert.deepStrictEqual(yield* problemsOf("zeros", `${whole}${"\u0000".repeat(100)}`), [
+        "log.jsonl is damaged (line 4 cannot be read)"
+      ])
+      assert.deepStrictEqual(yield* problemsOf("other", "PK\u0003\u0004"), [
+        "log.jsonl is damaged (line 1 cannot be read)"
+      ])
+      const long = `bad\n${rows(steps("pretrain", 1, 2000))}`
+      const many = `${long}bad\n`.repeat(3)
+      assert.deepStrictEqual(yield* problemsOf("many", many), [
+        "log.jsonl is damaged (lines 1, 2002, 2003 and 3 more cannot be read)"
+      ])
     })))
 
   it.effect("lists other runs beside one that nobody may read", () =>

@@ -237,7 +237,7 @@ describe("the server of the studio", () => {
       assert.include(text, "&lt;img src=x onerror")
       assert.strictEqual((yield* post("untag=good")).status, 303)
       assert.strictEqual((yield* post(`forget=${notes[0]!.id}`)).status, 303)
-      assert.deepStrictEqual(yield* Notes.read(run), { tags: [], notes: [], damaged: 0 })
+      assert.deepStrictEqual(yield* Notes.read(run), { tags: [], notes: [], damaged: [] })
     }).pipe(Effect.provide(NodeServices.layer)))
 
   it.effect("sends again only what has changed", () =>

@@ -12,7 +12,8 @@
  * assert.deepStrictEqual(error.problems.map((problem) => problem.path), ["neighbors", "neighbours", "temperature"])
  * ```
  */
-import { Effect, Runtime, Schema, SchemaIssue } from "effect"
+import { Effect, Runtime, Schema, type SchemaIssue } from "effect"
+import * as Explain from "../values/Explain.ts"
 import * as Json from "../values/Json.ts"
 import * as Suggest from "../values/Suggest.ts"
 import { TaggedError } from "../values/TaggedError.ts"
@@ -60,31 +61,6 @@ export class ConfigError extends TaggedError<ConfigError>()("ConfigError", {
   }
 }
 
-const format = SchemaIssue.makeFormatterStandardSchemaV1()
-
-const show = (path: ReadonlyArray<PropertyKey>): string => path.map(String).join(".")
-
-const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)
-
-/** The types of a schema in words. */
-const TYPES: Readonly<Record<string, string>> = {
-  number: "a number",
-  string: "a text",
-  boolean: "true or false",
-  array: "a list",
-  object: "an object with keys"
-}
-
-/** Says the choices of a value, and its types, in words: `expected a, b or c, got "d"`, `expected a number or null`. */
-const inWords = (text: string): string =>
-  text.replace(/(?<=, got .{80}).+$/s, "…").replace(
-    /^expected ((?:"[^"]*"|[a-z]+)(?: \| (?:"[^"]*"|[a-z]+))*)(?=, got |$)/,
-    (_, all: string) => {
-      const choices = all.split(" | ").map((one) => one.startsWith("\"") ? one.slice(1, -1) : TYPES[one] ?? one)
-      return `expected ${Suggest.either(choices)}`
-    }
-  )
-
 /** The paths of a configuration's keys. `said` adds the other words for the length of a training. */
 const paths = (schema: Schema.Constraint, said: boolean): ReadonlyArray<ReadonlyArray<string>> => {
   const known = ConfigKeys.of(schema).map(({ path }) => path)
@@ -95,9 +71,9 @@ const paths = (schema: Schema.Constraint, said: boolean): ReadonlyArray<Readonly
 /** The paths of the members that hold the length of a training. */
 const trainings = (schema: Schema.Constraint): ReadonlyArray<ReadonlyArray<string>> => {
   const known = ConfigKeys.of(schema).map(({ path }) => path)
-  const all = new Set(known.map(show))
+  const all = new Set(known.map(Explain.path))
   return known.filter((path) => path.at(-1) === "duration").map((path) => path.slice(0, -1))
-    .filter((place) => ["unit", "warmup"].every((name) => all.has(show([...place, name]))))
+    .filter((place) => ["unit", "warmup"].every((name) => all.has(Explain.path([...place, name]))))
 }
 
 /** A key that is a path joined by dots, as `--set` takes it. */
@@ -107,7 +83,9 @@ const dotted = (
   all: ReadonlyArray<ReadonlyArray<string>>
 ): string => {
   const whole = [...parent, ...parts]
-  const [found, ...others] = all.some((path) => show(path) === show(whole)) ? [whole] : FieldTerms.meant(whole, all)
+  const [found, ...others] = all.some((path) => Explain.path(path) === Explain.path(whole))
+    ? [whole]
+    : FieldTerms.meant(whole, all)
   const names = found === undefined || others.length > 0 ? parts : found.slice(parent.length)
   return `${UNKNOWN}; give each name of a path a level of its own: ${
     names.reduceRight((inner, name) => `{${name}: ${inner}}`, "...")
@@ -125,7 +103,7 @@ const unknownKey = (
   if (parts.length > 1) return dotted(parent, parts, all)
   const own = issue.ast.propertySignatures.map((property) => String(property.name))
   const meant = FieldTerms.meant(path, all).map((other) =>
-    show(other.slice(0, -1)) === show(parent) ? other.at(-1)! : show(other)
+    Explain.path(other.slice(0, -1)) === Explain.path(parent) ? other.at(-1)! : Explain.path(other)
   )
   const nearest = Suggest.nearest(path.at(-1)!, own)
   const named = meant.length > 0 ? meant : nearest === undefined ? [] : [nearest]
@@ -140,7 +118,7 @@ const tooShort = ({ ast, input, issues }: SchemaIssue.Composite): string | undef
   if (ast._tag !== "Arrays" || !lacks) return undefined
   const count = ast.elements.length
   const values = `${ast.rest.length > 0 ? "at least " : ""}${count} ${count === 1 ? "value" : "values"}`
-  return inWords(`expected a list of ${values}, got ${JSON.stringify(input)}`)
+  return Explain.inWords(`expected a list of ${values}, got ${JSON.stringify(input)}`)
 }
 
 const problems = (
@@ -154,19 +132,19 @@ const problems = (
     case "Encoding":
       return problems(issue.issue, path, all)
     case "UnexpectedKey":
-      return [{ path: show(path), message: unknownKey(issue, path.map(String), all()) }]
+      return [{ path: Explain.path(path), message: unknownKey(issue, path.map(String), all()) }]
     case "Composite": {
       const short = tooShort(issue)
       return short === undefined
         ? issue.issues.flatMap((inner) => problems(inner, path, all))
-        : [{ path: show(path), message: short }]
+        : [{ path: Explain.path(path), message: short }]
     }
     case "AnyOf":
       if (issue.issues.length > 0) return issue.issues.flatMap((inner) => problems(inner, path, all))
   }
-  return format(issue).issues.map((found) => ({
-    path: show([...path, ...(found.path ?? []).map((key) => (typeof key === "object" ? key.key : key))]),
-    message: inWords(lowerFirst(found.message))
+  return Explain.issues(issue).issues.map((found) => ({
+    path: Explain.path([...path, ...(found.path ?? [])]),
+    message: Explain.inWords(found.message)
   }))
 }
 

@@ -27,6 +27,7 @@ import { type FileHandle, open, rmdir, stat, statfs } from "node:fs/promises"
 import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Safetensors from "../../domain/weights/Safetensors.ts"
 import { Fences, Superseded } from "./Fence.ts"
+import * as RunLinks from "./RunLinks.ts"
 
 const SENTENCES = {
   missing: ["there is no such file", "check the path"],
@@ -38,6 +39,10 @@ const SENTENCES = {
   special: ["this is not a regular file", "name a regular one"],
   outside: ["a link leads out of the run folder", "copy the file into the folder"],
   unwritable: ["no file or folder can be made here", "choose another place"],
+  leaving: [
+    "this link leads out of the run folder, and nothing is written there",
+    "put a folder or a file in its place"
+  ],
   link: ["this is a symbolic link, and nothing is added to the file that it leads to", "put a file in its place"],
   taken: ["there is a file already", "name another file, or have it replaced (--replace)"],
   superseded: ["it was not written", "leave the folder to its present owner"],
@@ -64,6 +69,7 @@ export class FileError extends TaggedError<FileError>()("FileError", {
     "circle",
     "special",
     "outside",
+    "leaving",
     "unwritable",
     "link",
     "taken",
@@ -206,7 +212,8 @@ export const isSuperseded = (error: unknown): boolean =>
 
 /**
  * File operations that the services of patchword use. Those that change a file of a folder with a `Fence` fail with the kind
- * `superseded` if this process no longer owns it, and leave the file as it is.
+ * `superseded` if this process no longer owns it, and leave the file as it is. Those that write, and those that remove, fail with the
+ * kind `leaving` if the place lies behind a link in a run folder that leads out of it.
  */
 export interface Files {
   readonly fs: FileSystem.FileSystem
@@ -363,7 +370,13 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
       Effect.catchIf(exists, () => Effect.void)
     )
 
+  const checkLinks = Effect.fnUntraced(function*(place: string) {
+    const link = yield* RunLinks.leading({ fs, path }, place)
+    if (Option.isSome(link)) return yield* new FileError({ path: link.value, kind: "leaving", cause: undefined })
+  }, (self, place) => onFailure(place)(self))
+
   const makeFolder = Effect.fnUntraced(function*(folder: string) {
+    yield* checkLinks(folder)
     yield* Effect.catchIf(
       parents(folder),
       ({ reason }) => reason._tag === "NotFound" || code(reason.cause) === "ENOTDIR",
@@ -424,6 +437,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
   // A new owner replaces the file by a copy before it reads it. So a text of an older one that comes after the check is lost.
   const append = Effect.fnUntraced(
     function*(file: string, text: string) {
+      yield* checkLinks(file)
       const handle = yield* fs.open(file, { flag: "a" })
       yield* guard(file)
       yield* handle.writeAll(new TextEncoder().encode(text))
@@ -434,6 +448,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
 
   const appendLines = Effect.fnUntraced(function*(file: string, lines: ReadonlyArray<string>) {
     yield* checkPlace(file)
+    yield* checkLinks(path.dirname(file))
     yield* Effect.uninterruptible(Effect.tryPromise({
       try: () => addLines(file, lines),
       catch: (cause) => {
@@ -452,7 +467,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
         Effect.catchIf((error) => !exists(error), () => fs.writeFileString(file, content, { flag: "wx" })),
         Effect.as(true),
         Effect.catchIf(exists, () => Effect.succeed(false))
-      )).pipe(onFailure(file))
+      )).pipe(onFailure(file), (self) => Effect.andThen(checkLinks(path.dirname(file)), self))
 
   const createParts: Files["createParts"] = (file, fill) =>
     beside(
@@ -539,6 +554,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
   })
 
   const sweep = Effect.fnUntraced(function*(folder: string) {
+    yield* checkLinks(folder)
     for (const name of yield* fs.readDirectory(folder)) {
       const writer = Number(TEMPORARY.exec(name)?.[1])
       const left = path.join(folder, name)

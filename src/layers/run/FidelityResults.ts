@@ -14,6 +14,7 @@
 import { Effect, type FileSystem, type Path, Schema } from "effect"
 import * as Fidelity from "../../domain/fidelity/Fidelity.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
+import * as Explain from "../../domain/values/Explain.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as Quantity from "../../domain/values/Quantity.ts"
 import * as Version from "../../domain/values/Version.ts"
@@ -74,7 +75,7 @@ export const save: (
 
 /** Decodes the text of a result. Fails with `NoResult` if it is none. */
 export const parse = (content: string): Effect.Effect<Result, Results.NoResult> =>
-  Effect.mapError(decode(content), ({ message }) => new Results.NoResult({ problem: message }))
+  Effect.mapError(decode(content), (error) => new Results.NoResult({ problem: Explain.of(error) }))
 
 /** Reads all such results in a run's folder, ordered by the names of their files. Fails with `NoResult` if one is damaged. */
 export const read: (

@@ -41,8 +41,8 @@ export interface Note {
 export interface Notes {
   readonly tags: ReadonlyArray<string>
   readonly notes: ReadonlyArray<Note>
-  /** Number of lines that cannot be read. */
-  readonly damaged: number
+  /** The lines that cannot be read, from 1. */
+  readonly damaged: ReadonlyArray<number>
 }
 
 const At = { at: Schema.String }
@@ -118,14 +118,14 @@ const plain = (text: string): string => text.replaceAll(/[\u0000-\u0008\u000b-\u
 const TAG = /^[\p{L}\p{N}][\p{L}\p{N}_.:-]*$/u
 
 const fold = (text: string): Notes => {
-  const lines = text.split("\n").filter((line) => line.trim() !== "")
   const tags = new Set<string>()
   const notes = new Map<string, Note>()
-  let damaged = 0
-  for (const line of lines) {
+  const damaged: Array<number> = []
+  for (const [i, line] of text.split("\n").entries()) {
+    if (line.trim() === "") continue
     const known = Option.flatMap(Result.getSuccess(Json.parse(line)), decode)
     if (Option.isNone(known)) {
-      damaged++
+      damaged.push(i + 1)
       continue
     }
     const change = known.value

@@ -16,6 +16,7 @@ import * as ClassReport from "../../domain/evaluation/ClassReport.ts"
 import * as PaperTables from "../../domain/evaluation/PaperTables.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as Csv from "../../domain/values/Csv.ts"
+import * as Explain from "../../domain/values/Explain.ts"
 import * as Json from "../../domain/values/Json.ts"
 import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Version from "../../domain/values/Version.ts"
@@ -184,7 +185,7 @@ export const save: (
 
 /** Decodes the text of a result. Fails with `NoResult` if it is none. */
 export const parse = (content: string): Effect.Effect<Result, NoResult> =>
-  Effect.mapError(decode(content), ({ message }) => new NoResult({ problem: message }))
+  Effect.mapError(decode(content), (error) => new NoResult({ problem: Explain.of(error) }))
 
 /**
  * Reads the JSON files of a folder in a run's folder, ordered by their names. `isOne` tells the names of those that `parse` takes.

@@ -8,6 +8,7 @@ import * as Module from "node:module"
 import * as os from "node:os"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
+import * as Explain from "../../domain/values/Explain.ts"
 import * as Json from "../../domain/values/Json.ts"
 import { version } from "../../domain/values/Version.ts"
 import type * as Files from "../files/Files.ts"
@@ -33,7 +34,7 @@ export const read = Effect.fnUntraced(function*(store: RunStore) {
   if (Option.isNone(text)) return Option.none()
   const { computedOn = [], continuedFrom = {}, ...machine } = yield* Schema.decodeUnknownEffect(Environment)(text.value)
     .pipe(
-      Effect.mapError((error) => new Unreadable({ file: ENVIRONMENT, problem: error.message }))
+      Effect.mapError((error) => new Unreadable({ file: ENVIRONMENT, problem: Explain.of(error) }))
     )
   return Option.some({ computedOn, continuedFrom, machine })
 })

@@ -1,5 +1,6 @@
 /** Storage of a run's files: a folder or memory. */
 import { type Context, Effect, type FileSystem, Option, type Path, Schema } from "effect"
+import * as Explain from "../../domain/values/Explain.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as Files from "../files/Files.ts"
 import * as Weights from "../weights/Weights.ts"
@@ -26,7 +27,7 @@ export const readJson = Effect.fnUntraced(function*(store: RunStore, name: strin
   if (Option.isNone(text)) return Option.none()
   return Option.some(
     yield* parseJson(text.value).pipe(
-      Effect.mapError((error) => new Unreadable({ file: name, problem: error.message }))
+      Effect.mapError((error) => new Unreadable({ file: name, problem: Explain.of(error) }))
     )
   )
 })

@@ -53,6 +53,7 @@ import {
 } from "effect"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import type * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
+import * as Explain from "../../domain/values/Explain.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as CompiledPrograms from "../files/CompiledPrograms.ts"
 import { Fences } from "../files/Fence.ts"
@@ -138,7 +139,7 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
     return yield* Effect.forEach(lines(text), (line, index) =>
       parseRow(line).pipe(
         Effect.map((row) => ({ line, row })),
-        Effect.mapError((error) => new Unreadable({ file: LOG, problem: `line ${index + 1}: ${error.message}` }))
+        Effect.mapError((error) => new Unreadable({ file: LOG, problem: `line ${index + 1}: ${Explain.of(error)}` }))
       ))
   })
 

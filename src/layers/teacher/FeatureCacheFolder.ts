@@ -2,6 +2,7 @@
 import { Effect, Option, Schema } from "effect"
 import { createHash } from "node:crypto"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
+import * as Explain from "../../domain/values/Explain.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as Quantity from "../../domain/values/Quantity.ts"
 import * as Files from "../files/Files.ts"
@@ -116,7 +117,7 @@ export const open = Effect.fnUntraced(function*(
   if (Option.isNone(text)) return Option.none()
   const manifest = yield* Effect.mapError(
     Schema.decodeEffect(Manifest)(text.value),
-    (error) => new CacheDamaged({ file: MANIFEST, problem: error.message })
+    (error) => new CacheDamaged({ file: MANIFEST, problem: Explain.of(error) })
   )
 
   const keysOf = Effect.fnUntraced(

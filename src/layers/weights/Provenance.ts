@@ -4,6 +4,7 @@ import * as Model from "../../domain/config/Model.ts"
 import * as Holdout from "../../domain/evaluation/Holdout.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
+import * as Explain from "../../domain/values/Explain.ts"
 import * as Json from "../../domain/values/Json.ts"
 import { TaggedError } from "../../domain/values/TaggedError.ts"
 import { version } from "../../domain/values/Version.ts"
@@ -58,7 +59,7 @@ export const fromMetadata = (metadata: Readonly<Record<string, string>>) => {
   return text === undefined
     ? Effect.succeedNone
     : Schema.decodeEffect(Text)(text).pipe(
-      Effect.mapError((error) => new ProvenanceInvalid({ problem: error.message })),
+      Effect.mapError((error) => new ProvenanceInvalid({ problem: Explain.of(error) })),
       Effect.asSome
     )
 }

@@ -18,6 +18,7 @@ import { Preset } from "../../domain/config/Preset.ts"
 import * as Report from "../../domain/evaluation/Report.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
+import * as Explain from "../../domain/values/Explain.ts"
 import * as Json from "../../domain/values/Json.ts"
 import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as KnownNetworks from "../../domain/weights/KnownNetworks.ts"
@@ -450,7 +451,7 @@ const makeInspect = Effect.gen(function*() {
     Effect.forEach(text.split("\n").slice(0, -1), (line, i) =>
       Effect.mapError(
         Schema.decodeEffect(Json.text(Row))(line),
-        ({ message }) => new Unreadable({ file: `${given}, line ${i + 1},`, problem: message })
+        (error) => new Unreadable({ file: `${given}, line ${i + 1},`, problem: Explain.of(error) })
       ))
 
   const log = Effect.fnUntraced(function*(given: string) {
@@ -567,7 +568,7 @@ const makeInspect = Effect.gen(function*() {
     }
     const { computedOn = [], continuedFrom = {} } = yield* Effect.mapError(
       Schema.decodeEffect(Json.text(Environment))((yield* text("environment.json")) || "{}"),
-      ({ message }) => new Unreadable({ file: path.join(given, "environment.json"), problem: message })
+      (error) => new Unreadable({ file: path.join(given, "environment.json"), problem: Explain.of(error) })
     )
     const logged = [...rows.map(({ stage }) => stage), ...saved]
     const evaluations = new Set(logged.map(evaluationsOf))

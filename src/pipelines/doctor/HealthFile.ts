@@ -12,6 +12,7 @@
  */
 import { Effect, Option, Path, Schema } from "effect"
 import { HealthReport } from "../../domain/health/HealthReport.ts"
+import * as Explain from "../../domain/values/Explain.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as Files from "../../layers/files/Files.ts"
 import { Unreadable, within } from "../../layers/run/RunsError.ts"
@@ -37,6 +38,6 @@ export const read = Effect.fnUntraced(function*(run: string) {
   const found = yield* Files.ifThere(readText(path.join(run, NAME)))
   if (Option.isNone(found)) return Option.none<HealthReport>()
   return Option.some(
-    yield* Effect.mapError(parse(found.value), ({ message }) => new Unreadable({ file: NAME, problem: message }))
+    yield* Effect.mapError(parse(found.value), (error) => new Unreadable({ file: NAME, problem: Explain.of(error) }))
   )
 }, (self, run) => within(run)(self))

@@ -3,6 +3,7 @@ import { Effect, FileSystem, Option, Path, Result, Runtime, Schema, Stream } fro
 import * as Model from "../../domain/config/Model.ts"
 import { PretrainConfig } from "../../domain/config/PretrainConfig.ts"
 import { TokenizerConfig } from "../../domain/config/TokenizerConfig.ts"
+import * as Explain from "../../domain/values/Explain.ts"
 import * as Json from "../../domain/values/Json.ts"
 import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Files from "../../layers/files/Files.ts"
@@ -164,7 +165,7 @@ export const readLog = Effect.fnUntraced(function*(run: string) {
     line++
     const { stage, ...row } = yield* Effect.mapError(
       parseRow(text),
-      ({ message }) => new Unreadable({ file: "log.jsonl", problem: `line ${line}: ${message}` })
+      (error) => new Unreadable({ file: "log.jsonl", problem: `line ${line}: ${Explain.of(error)}` })
     )
     const kept = Object.fromEntries(COLUMNS.flatMap((name) => name in row ? [[name, row[name]]] : []))
     const rows = byStage.get(stage) ?? []

@@ -14,6 +14,7 @@
 import { Effect, type FileSystem, Option, type Path, Runtime, Schema } from "effect"
 import * as Config from "../../domain/config/Config.ts"
 import type { Picture } from "../../domain/pixels/Picture.ts"
+import * as Explain from "../../domain/values/Explain.ts"
 import * as Json from "../../domain/values/Json.ts"
 import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Files from "../../layers/files/Files.ts"
@@ -193,7 +194,9 @@ export const read: (folder: string) => Effect.Effect<Look, LookError, FileSystem
     const file = path.join(folder, FILE)
     return yield* regular(file).pipe(
       Effect.andThen(readText(file)),
-      Effect.flatMap((content) => Effect.mapError(decode(content), ({ message }) => new NoLook({ problem: message }))),
+      Effect.flatMap((content) =>
+        Effect.mapError(decode(content), (error) => new NoLook({ problem: Explain.of(error) }))
+      ),
       Effect.mapError((reason) => new LookError({ file, reason }))
     )
   })

@@ -1,9 +1,11 @@
 /** Reading of a run: its state, stages, figures, settings, engines, tags and notes. */
 import { DateTime, Effect, type FileSystem, Option, type Path, Record, Schema } from "effect"
 import * as Report from "../../domain/evaluation/Report.ts"
+import * as Explain from "../../domain/values/Explain.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Lock from "../../layers/files/Lock.ts"
+import * as RunLinks from "../../layers/files/RunLinks.ts"
 import * as Checkpoints from "../../layers/run/Checkpoints.ts"
 import * as FidelityResults from "../../layers/run/FidelityResults.ts"
 import * as Notes from "../../layers/run/Notes.ts"
@@ -15,14 +17,9 @@ import type { Figure, Run, StageState, State } from "./Run.ts"
 import { NoRun, type RunFolderError, within } from "./RunFolderError.ts"
 import * as Timings from "./Timings.ts"
 
-/** One of them is beside the configuration of each run. */
-const SIGNS = ["environment.json", "log.jsonl", "stages"]
-
 const CONFIG = "config.json"
-
-/** Tests whether a folder with files of these names is a run. */
-export const isRun = (names: ReadonlyArray<string>): boolean =>
-  names.includes(CONFIG) && SIGNS.some((name) => names.includes(name))
+const LOG = "log.jsonl"
+const TIMINGS = "timings.jsonl"
 
 type Io = FileSystem.FileSystem | Path.Path
 
@@ -47,6 +44,13 @@ export const lengthOf = (config: Json.Json, stage: string): { readonly total?: n
   if (Option.isNone(found)) return {}
   const { batchSize, duration, unit } = found.value.optimizer
   return { batchSize, ...(unit === "steps" ? { total: duration } : {}) }
+}
+
+/** Names damaged lines, the first ones of many. */
+const linesOf = (damaged: ReadonlyArray<number>): string => {
+  const named = damaged.slice(0, 3).join(", ")
+  if (damaged.length > 3) return `lines ${named} and ${damaged.length - 3} more cannot be read`
+  return `${damaged.length === 1 ? "line" : "lines"} ${named} cannot be read`
 }
 
 const FAILED = /^(.+)-step-(\d+)\.safetensors$/
@@ -168,7 +172,7 @@ export const read = Effect.fn("patchword.Registry.read")(
     const { fs, path, readText } = files
     const at = (name: string) => path.join(run, name)
     const names = yield* Files.onFailure(run)(fs.readDirectory(run))
-    if (!isRun(names)) return yield* new NoRun()
+    if (!RunLinks.isRun(names)) return yield* new NoRun()
     const problems: Array<string> = []
     const tolerant: Tolerant = (self, otherwise) =>
       Effect.catch(self, ({ finding, kind }) =>
@@ -176,44 +180,47 @@ export const read = Effect.fn("patchword.Registry.read")(
           if (kind !== "missing") problems.push(finding)
           return otherwise
         }))
-    const parsed = <A>(name: string, parse: (text: string) => Effect.Effect<A, { readonly message: string }>) =>
+    const parsed = <A>(
+      name: string,
+      parse: (text: string) => Effect.Effect<A, Schema.SchemaError | Results.NoResult>,
+      remedy: string
+    ) =>
       tolerant<string | undefined, never>(readText(at(name)), undefined).pipe(
         Effect.flatMap((text) => text === undefined ? Effect.succeed(undefined) : parse(text)),
-        Effect.catch(({ message }) =>
+        Effect.catch((error) =>
           Effect.sync(() => {
-            problems.push(`${name} is damaged (${message.split("\n")[0]})`)
+            const problem = error._tag === "NoResult" ? error.problem : Explain.of(error)
+            problems.push(`${name} is damaged (${problem}); ${remedy}`)
             return undefined
           })
         )
       )
-    const config = (yield* parsed(CONFIG, parseJson)) ?? {}
-    const environment = (yield* parsed("environment.json", parseEnvironment)) ?? {}
-    const report = yield* parsed("report.json", parseReport)
+    const told = (name: string, damaged: ReadonlyArray<number>, remedy: string) => {
+      if (damaged.length > 0) problems.push(`${name} is damaged (${linesOf(damaged)}); ${remedy}`)
+    }
+    const config = (yield* parsed(CONFIG, parseJson, "restore it, because the run does not go on without it")) ?? {}
+    const environment = (yield* parsed("environment.json", parseEnvironment, "restore it, or remove it")) ?? {}
+    const report = yield* parsed("report.json", parseReport, "run the demo on this folder again, which writes it anew")
     const folder = at(Results.FOLDER)
     const kept = yield* tolerant(Files.onFailure(folder)(fs.readDirectory(folder)), [])
     const measured = yield* Effect.forEach(kept.toSorted(), (name) => {
       const parse = parserOf(name)
-      return parse === undefined ? Effect.succeed(undefined) : parsed(path.join(Results.FOLDER, name), parse)
+      return parse === undefined
+        ? Effect.succeed(undefined)
+        : parsed(path.join(Results.FOLDER, name), parse, "remove it, and evaluate again")
     })
     const noted = yield* tolerant(
       Notes.read(run),
-      { tags: [], notes: [], damaged: 0 }
+      { tags: [], notes: [], damaged: [] }
     )
-    const log = yield* tolerant(Rows.last(fs, at("log.jsonl")), Rows.none)
-    const timings: Array<Row> = []
-    let lost = 0
-    yield* tolerant(
-      Rows.each(fs, at("timings.jsonl"), ({ damaged, rows }) => {
-        lost += damaged
-        timings.push(...rows)
-      }),
-      0
-    )
-    const damaged = { "log.jsonl": log.damaged, "timings.jsonl": lost, [Notes.FILE]: noted.damaged }
-    for (const [name, count] of Object.entries(damaged)) {
-      if (count > 0) problems.push(`${name} has ${count} ${count === 1 ? "line" : "lines"} that cannot be read`)
-    }
-    const timed = Timings.summary(timings)
+    told(Notes.FILE, noted.damaged, "remove these lines")
+    const log = yield* tolerant(Rows.last(fs, at(LOG)), Rows.none)
+    // Only the whole file tells the numbers of lines.
+    const whole = log.damaged.length === 0 ? log : yield* tolerant(Rows.all(fs, at(LOG)), Rows.none)
+    told(LOG, whole.damaged, "restore them or remove them, because the run does not go on with them")
+    const timings = yield* tolerant(Rows.all(fs, at(TIMINGS)), Rows.none)
+    told(TIMINGS, timings.damaged, "remove them; times and speeds lack what they held")
+    const timed = Timings.summary(timings.rows)
     const parts = yield* partsOf(files, run, tolerant)
     const owner = Option.getOrUndefined(yield* tolerant(Lock.owner(files, run), Option.none()))
     const isHeld = owner !== undefined && owner.alive !== false
@@ -239,7 +246,7 @@ export const read = Effect.fn("patchword.Registry.read")(
         continuedFrom: Option.getOrUndefined(Record.get(continuedFrom, stage))
       })
     )
-    const changed = yield* Effect.forEach(["log.jsonl", "timings.jsonl", CONFIG], (name) =>
+    const changed = yield* Effect.forEach([LOG, TIMINGS, CONFIG], (name) =>
       Effect.map(Effect.option(fs.stat(at(name))), (info) =>
         Option.match(Option.flatMap(info, ({ mtime }) => mtime), { onNone: () => 0, onSome: (date) => date.getTime() })))
     const began = [...timed.values()].flatMap((one) => one.began ?? []).reduce((a, b) => Math.min(a, b), Infinity)

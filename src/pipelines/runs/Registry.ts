@@ -18,7 +18,8 @@
  */
 import { Effect, type FileSystem, type Path } from "effect"
 import * as Files from "../../layers/files/Files.ts"
-import { isRun, read } from "./ReadRun.ts"
+import { isRun } from "../../layers/files/RunLinks.ts"
+import { read } from "./ReadRun.ts"
 import type { Run } from "./Run.ts"
 import { type RunFolderError, within } from "./RunFolderError.ts"
 

@@ -1,6 +1,7 @@
 /** The report of a run as a view: the same parts as in its `report.html`, made from `report.json` and the results. */
 import { Effect, type FileSystem, Option, type Path, Schema } from "effect"
 import * as Report from "../../domain/evaluation/Report.ts"
+import * as Explain from "../../domain/values/Explain.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Results from "../../layers/run/Results.ts"
 import { Unreadable } from "../../layers/run/RunsError.ts"
@@ -27,7 +28,7 @@ export const render = Effect.fnUntraced(
     const text = yield* Files.ifThere(readText(path.join(run.path, "report.json")))
     if (Option.isNone(text)) return missing("This run has no report. The demo writes one.", "patchword demo")
     const report = yield* decode(text.value).pipe(
-      Effect.mapError(({ message }) => new Unreadable({ file: `${run.path}/report.json`, problem: message }))
+      Effect.mapError((error) => new Unreadable({ file: `${run.path}/report.json`, problem: Explain.of(error) }))
     )
     const results = yield* Results.read(run.path)
     return html`${

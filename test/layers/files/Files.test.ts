@@ -42,12 +42,61 @@ describe("Files", () => {
         yield* writeTexts(`${folder}/${name(".csv")}`, (append) => append("two"))
         assert.isTrue(yield* create(`${folder}/${name(".txt")}`, "three"))
         yield* writeFolder(`${folder}/${name(".dir")}`, () => Effect.void)
+        yield* writeFolder(`${folder}/${name(".dir")}`, (to) => Effect.asVoid(create(`${to}/new`, "four")))
+        assert.deepStrictEqual(yield* fs.readDirectory(`${folder}/${name(".dir")}`), ["new"])
         yield* makeFolder(`${folder}/${name(".old")}`)
         yield* removeFolder(`${folder}/${name(".old")}`)
         const names = yield* fs.readDirectory(folder)
         assert.sameMembers(names, [".png", ".csv", ".txt", ".dir"].map(name))
       })
     ))
+
+  it.effect("writes nothing behind a link that leads out of a run folder", () =>
+    inFolder(Effect.fnUntraced(function*(files, folder) {
+      const { append, appendLines, create, fs, makeFolder, removeFolder, sweep, write, writeFolder, writeTexts } = files
+      const [run, away] = [`${folder}/runs/one`, `${folder}/away`]
+      yield* makeFolder(`${run}/stages`)
+      yield* makeFolder(`${away}/.tmp-4194305-1`)
+      yield* write(`${run}/config.json`, "{}")
+      yield* fs.symlink(away, `${run}/results`)
+      yield* fs.symlink(`${folder}/none`, `${run}/atlas`)
+      yield* fs.symlink(`${away}/log`, `${run}/log.jsonl`)
+      yield* fs.symlink("stages", `${run}/kept`)
+      yield* fs.symlink(`${folder}/runs`, `${folder}/linked`)
+      const refused: ReadonlyArray<readonly [string, Effect.Effect<unknown, Files.FileError>]> = [
+        ["results", write(`${run}/results/a.json`, "")],
+        ["results", writeTexts(`${folder}/linked/one/results/deep/a.json`, () => Effect.void)],
+        ["results", create(`${run}/results/a.json`, "")],
+        ["results", writeFolder(`${run}/results/a`, () => Effect.void)],
+        ["results", appendLines(`${run}/results/a.jsonl`, ["a"])],
+        ["results", sweep(`${run}/results`)],
+        ["atlas", write(`${run}/atlas/a.json`, "")],
+        ["log.jsonl", append(`${run}/log.jsonl`, "{}")]
+      ]
+      for (const [name, self] of refused) {
+        const error = yield* Effect.flip(self)
+        assert.deepStrictEqual([error.kind, error.path.split("/").at(-1), error[Runtime.errorExitCode]], [
+          "leaving",
+          name,
+          74
+        ])
+        assert.include(error.message, "leads out of the run folder")
+      }
+      assert.deepStrictEqual(yield* fs.readDirectory(away), [".tmp-4194305-1"])
+      yield* write(`${folder}/linked/one/kept/a.json`, "one")
+      yield* append(`${folder}/linked/one/notes.jsonl`, "two")
+      yield* removeFolder(`${run}/results`)
+      assert.sameMembers(yield* fs.readDirectory(run), [
+        "atlas",
+        "config.json",
+        "kept",
+        "log.jsonl",
+        "notes.jsonl",
+        "stages"
+      ])
+      assert.deepStrictEqual(yield* fs.readDirectory(`${run}/stages`), ["a.json"])
+      assert.isTrue(yield* fs.exists(away))
+    })))
 
   it.effect("opens nothing but regular files, and follows links to them", () =>
     inFolder(Effect.fnUntraced(function*({ fs, readHeader, readTensors, regular }, folder) {
