@@ -175,8 +175,8 @@ export const pretrain = Effect.fn("patchword.pretrain")(function*(
     optimizer: config.optimizer,
     initial: initial(config, codes),
     measure,
-    watch: ({ batch: { labels }, metrics: { loss_1 }, step }) =>
-      look({ step, labels: labels.data, loss: HostTensor.item(loss_1) })
+    watch: ({ batch: { labels }, metrics: { accuracy_1, loss_1 }, step }) =>
+      look({ step, labels: labels.data, loss: HostTensor.item(loss_1), accuracy: HostTensor.item(accuracy_1) })
   })
   const backbone: Backbone.Backbone = { config, codes, tensors, ...(own && { mask: own }) }
   return backbone

@@ -8,8 +8,8 @@
  * import { Files } from "patchword/layers"
  * import { Exported } from "patchword/studio"
  *
- * const page = await Effect.runPromise(Exported.render(["examples"]).pipe(Effect.provide(Files.layerNode)))
- * assert.match(page, /There is no run in examples/)
+ * const error = await Effect.runPromise(Effect.flip(Exported.render(["examples"])).pipe(Effect.provide(Files.layerNode)))
+ * assert.match(error.message, /examples: this folder holds no run/)
  * ```
  */
 import { Effect, FileSystem, type Path } from "effect"
@@ -21,7 +21,7 @@ import type { Chart } from "../pipelines/report/Charts.ts"
 import { type Html, html, json, raw } from "../pipelines/report/Html.ts"
 import * as Script from "../pipelines/report/Script.ts"
 import * as ReportStyle from "../pipelines/report/Style.ts"
-import type * as Registry from "../pipelines/runs/Registry.ts"
+import * as Registry from "../pipelines/runs/Registry.ts"
 import * as Frame from "./pages/Frame.ts"
 import type { Links, Named } from "./pages/Links.ts"
 import type { Module } from "./pages/Modules.ts"
@@ -47,6 +47,7 @@ const linksOf = (runs: ReadonlyArray<Named>): Links => ({
   runs: `#${FIRST}`,
   run: (id, view) => `#run-${runs.findIndex((one) => one.id === id)}-${view}`,
   compare: undefined,
+  list: undefined,
   events: undefined,
   notes: undefined,
   report: undefined,
@@ -75,8 +76,8 @@ const policy = (scripts: ReadonlyArray<string>): string =>
   }`
 
 /**
- * Renders the pages of the runs in the given folders. Fails with a `RunFolderError` if a folder cannot be read, and with a `FileError`
- * if a script of the pages is missing.
+ * Renders the pages of the runs in the given folders. Fails with a `RunFolderError` if a folder cannot be read or none of them
+ * holds a run, and with a `FileError` if a script of the pages is missing.
  */
 export const render = Effect.fn("patchword.Exported.render")(
   function*(
@@ -84,6 +85,9 @@ export const render = Effect.fn("patchword.Exported.render")(
   ): Effect.fn.Return<string, Files.FileError | Registry.RunFolderError, FileSystem.FileSystem | Path.Path> {
     const [code, plotStyle] = yield* Effect.all([Script.code, Script.style])
     const runs = yield* Shelf.all(folders)
+    if (runs.length === 0) {
+      return yield* new Registry.RunFolderError({ run: folders.join(", "), reason: new Registry.NoRun() })
+    }
     const links = linksOf(runs)
     const charts: Array<Chart> = []
     const modules = new Set<Module>()

@@ -17,7 +17,7 @@
  * await Effect.runPromise(Effect.provide(asked, Studio.layer({ runs: ["examples"], port: 0 })))
  * ```
  */
-import { Context, Effect, FileSystem, Layer, Option, Path, Predicate, Redacted, Runtime } from "effect"
+import { Context, Effect, FileSystem, Layer, Option, Path, Predicate, Redacted, Runtime, Stream } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { Base64Url } from "effect/encoding"
 import {
@@ -28,6 +28,7 @@ import {
   type HttpServerRequest,
   HttpServerResponse
 } from "effect/http"
+import * as os from "node:os"
 import type { Told } from "../domain/values/TaggedError.ts"
 import * as Files from "../layers/files/Files.ts"
 import * as BrowserModules from "../pipelines/report/BrowserModules.ts"
@@ -37,6 +38,7 @@ import * as Compared from "./pages/Compared.ts"
 import * as Frame from "./pages/Frame.ts"
 import * as Links from "./pages/Links.ts"
 import { failed, missing } from "./pages/Missing.ts"
+import type { Module } from "./pages/Modules.ts"
 import * as RunList from "./pages/RunList.ts"
 import * as Tokenized from "./pages/Tokenized.ts"
 import * as Views from "./pages/Views.ts"
@@ -48,6 +50,7 @@ import * as Changes from "./server/Changes.ts"
 import * as Events from "./server/Events.ts"
 import * as Headers from "./server/Headers.ts"
 import * as Inside from "./server/Inside.ts"
+import * as News from "./server/News.ts"
 import * as Opened from "./server/Opened.ts"
 import * as RunFiles from "./server/RunFiles.ts"
 import * as Shelf from "./server/Shelf.ts"
@@ -67,6 +70,8 @@ type Io = FileSystem.FileSystem | Path.Path
 type Request = HttpServerRequest.HttpServerRequest
 type Response = HttpServerResponse.HttpServerResponse
 
+const LIST: Module = "studio/browser/LiveList"
+
 const LOCAL: Access.Rules = { hosts: Access.LOOPBACK }
 
 /** An error of the request itself has the exit code of a wrong command line. */
@@ -81,6 +86,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const prefix = (options.prefix ?? "").replace(/\/+$/, "")
   const assets = yield* Assets.read
   const opened = yield* Opened.make
+  const news = yield* News.make(runs)
   const links = Links.served(prefix)
   const asset = (name: string) => `${prefix}/assets/${name}`
 
@@ -211,8 +217,17 @@ const make = Effect.fnUntraced(function*(options: Options) {
     ),
     ...reading(
       "/runs/:run/events",
-      (request, { run }) => ofRun(request, run, ({ run: found }) => Events.answer(request, found.path))
+      (request, { run }) =>
+        ofRun(
+          request,
+          run,
+          ({ run: found }) => Effect.succeed(Events.answer(request, Events.ofRun(news.ofRun(found.path))))
+        )
     ),
+    ...reading("/events", (request) => {
+      const lists = Stream.map(news.ofRuns, (found) => RunList.content(found, runs, links))
+      return Effect.succeed(Events.answer(request, Events.ofList(lists)))
+    }),
     ...reading(
       "/runs/:run/files/*",
       (request, { "*": name = "", run }) =>
@@ -273,7 +288,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
         return Effect.succeed(Answers.sentence("The studio answers GET and HEAD.", 405, { allow: "GET, HEAD" }))
       }
       return /^\/(?:\?|$)/.test(url)
-        ? Effect.map(Shelf.all(runs), (found) => show(request, RunList.page(found, runs, links)))
+        ? Effect.map(Shelf.all(runs), (found) => show(request, RunList.page(found, runs, links), [BrowserModules.nameOf(LIST)]))
         : Effect.succeed(lost(request, "The page"))
     })
   ]
@@ -297,14 +312,24 @@ export const PORT = 7007
 export class Studio extends Context.Service<Studio, {
   /** The address to open. It holds the token, if there is one. */
   readonly address: string
+  /** All addresses at which it can be reached, the same one first. */
+  readonly addresses: ReadonlyArray<string>
 }>()("patchword/studio/Studio") {}
 
 const TOKEN_BYTES = 32
 
 const isLoopback = (host: string): boolean => /^(?:localhost|::1|127(?:\.\d{1,3}){3})$/.test(host)
 
-/** The address by which a machine reaches a server on itself that listens at all of its addresses. */
-const reached = (host: string): string => host === "0.0.0.0" || host === "::" ? "localhost" : host
+/** The addresses by which a server is reached. One that listens at all addresses of its machine has several. */
+const reached = (host: string): ReadonlyArray<string> => {
+  if (host !== "0.0.0.0" && host !== "::") return [host]
+  const outer = Object.values(os.networkInterfaces()).flatMap((found = []) =>
+    found.filter(({ address, family, internal }) =>
+      !internal && (family === "IPv4" || host === "::" && !address.startsWith("fe80:"))
+    )
+  )
+  return ["localhost", ...outer.map(({ address }) => address)]
+}
 
 const isUnread = (error: unknown): boolean =>
   HttpServerError.isHttpServerError(error) && error.reason._tag === "RouteNotFound"
@@ -351,9 +376,11 @@ export const layer = (options: ServerOptions): Layer.Layer<Studio, ListenError.L
       Studio,
       Effect.map(HttpServer.HttpServer, ({ address }) => {
         const asked = Option.isNone(token) ? "" : `?${Access.QUERY}=${Redacted.value(token.value)}`
-        const at = reached(host)
         const taken = address._tag === "UnixPathAddress" ? port : address.port
-        return { address: `http://${at.includes(":") ? `[${at}]` : at}:${taken}${prefix ?? ""}/${asked}` }
+        const addresses = reached(host).map((at) =>
+          `http://${at.includes(":") ? `[${at}]` : at}:${taken}${prefix ?? ""}/${asked}`
+        )
+        return { address: addresses[0]!, addresses }
       })
     )
     return Layer.merge(

@@ -2,6 +2,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
 import { Context, Effect, Exit, FileSystem, Layer, Path, Scope } from "effect"
 import type { Browser as Chromium } from "playwright-core"
+import type { Chart } from "../../src/pipelines/report/Charts.ts"
 import * as Exported from "../../src/studio/Exported.ts"
 import * as Studio from "../../src/studio/Studio.ts"
 import { hostile, makeRun } from "../studio/kit.ts"
@@ -30,6 +31,8 @@ class Fixture extends Context.Service<Fixture, {
     })
   ).pipe(Layer.provideMerge(NodeServices.layer))
 }
+
+const STEPS = 40
 
 const narrow = { width: 360, height: 780, colorScheme: "light", locale: "en-GB" } as const
 const wide = { width: 1280, height: 900, colorScheme: "dark" } as const
@@ -216,6 +219,63 @@ describe("the pages of the studio", () => {
           []
         )
       }), 60_000)
+
+    it.effect(
+      "show a run that another process begins, is killed in and goes on with, as one curve",
+      () =>
+        Effect.gen(function*() {
+          const fs = yield* FileSystem.FileSystem
+          const path = yield* Path.Path
+          const { browser } = yield* Fixture
+          const runs = yield* fs.makeTempDirectoryScoped()
+          const served = yield* Layer.build(Studio.layer({ runs: [runs], port: 0 }))
+          const { complaints, page } = yield* Browser.visit(browser, Context.get(served, Studio.Studio).address, wide)
+          const train = () => start("test/e2e/resumeChild.ts", [path.join(runs, "mine"), "onnx", "2", `${STEPS}`])
+          const first = train()
+          const gone = ended(first)
+          const named = page.getByRole("link", { name: "mine", exact: true })
+          yield* Effect.promise(() => named.click({ timeout: 60_000 }))
+          yield* Effect.promise(() => page.getByRole("link", { name: "Training" }).click())
+          yield* Effect.promise(() => page.waitForURL(/training$/))
+          yield* Effect.promise(() =>
+            page.evaluate(() =>
+              document.addEventListener("charts", (event) => {
+                const { detail } = event as CustomEvent<ReadonlyArray<Chart>>
+                document.body.dataset["charts"] = JSON.stringify(detail)
+              })
+            )
+          )
+          const state = (name: string) =>
+            Effect.promise(() =>
+              page.locator("[data-live=state]", { hasText: new RegExp(`^${name}$`) }).waitFor({ timeout: 60_000 })
+            )
+          yield* Effect.promise(() =>
+            page.locator("[data-live=steps]", { hasText: /^[1-9]/ }).waitFor({ timeout: 60_000 })
+          )
+          first.kill("SIGKILL")
+          yield* Effect.promise(() => gone)
+          yield* state("stopped")
+          const second = ended(train())
+          yield* state("running")
+          yield* state("finished")
+          assert.strictEqual((yield* Effect.promise(() => second)).code, 0)
+          const charts: ReadonlyArray<Chart> = JSON.parse(
+            (yield* Effect.promise(() => page.locator("body").getAttribute("data-charts")))!
+          )
+          const rows = (yield* fs.readFileString(path.join(runs, "mine/log.jsonl"))).trim().split("\n").map((line) =>
+            JSON.parse(line)
+          )
+          for (const stage of ["tokenizer", "pretrain"]) {
+            const [steps, ...lines] = charts.find(({ title }) => title === `${stage}: loss`)!.data
+            assert.lengthOf(lines, 1)
+            assert.deepStrictEqual(steps, Array.from({ length: STEPS }, (_, i) => i + 1))
+            const loss = rows.filter((one) => one.stage === stage).map((one) => one.loss ?? one.loss_1)
+            lines[0]!.forEach((value, i) => assert.closeTo(value!, loss[i], 1e-3 * loss[i]))
+          }
+          assert.deepStrictEqual(complaints, [])
+        }),
+      180_000
+    )
 
     it.effect("are one file, too, that asks for nothing", () =>
       Effect.gen(function*() {

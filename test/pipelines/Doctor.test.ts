@@ -253,16 +253,25 @@ describe("the watch", () => {
       assert.deepStrictEqual(yield* warnings(steps(make(), early)), [])
       const worse = (step: number) => ({ ...taken(step), counts: counts(16), cosine: step > 300 ? 0.1 : 0.5 })
       assert.deepStrictEqual(yield* warnings(steps(make(), worse)), [[310, "unstable"]])
+      const learned = (cosine: (step: number) => number) => {
+        const low = (step: number) => ({ ...taken(step), counts: counts(16), cosine: cosine(step) })
+        return warnings(steps(make(), low))
+      }
+      assert.deepStrictEqual(yield* learned(() => 0.05), [[170, "learnedNothing"]])
+      assert.deepStrictEqual(yield* learned((step) => step / 1000 - 0.02), [])
+      assert.deepStrictEqual(yield* learned((step) => step < 200 ? step / 400 - 0.3 : 0.3), [])
     }))
 
   plainly.effect("compares the loss of pretraining with the entropy of its codes", () =>
     Effect.gen(function*() {
       const make = () => HealthWatch.ofBackbone("pretrain", preset.pretrain, 16, length)
       const labels = Int32Array.from({ length: 160 }, (_, i) => i % 16)
-      const guessing = (step: number) => ({ step, labels, loss: Math.log(16) })
+      const guessing = (step: number) => ({ step, labels, loss: Math.log(16), accuracy: 1 / 16 })
       assert.deepStrictEqual(yield* warnings(steps(make(), guessing)), [[190, "guessing"]])
-      const learning = (step: number) => ({ step, labels, loss: 0.8 * Math.log(16) })
+      const learning = (step: number) => ({ step, labels, loss: 0.8 * Math.log(16), accuracy: 0.2 })
       assert.deepStrictEqual(yield* warnings(steps(make(), learning)), [])
+      const same = (step: number) => ({ ...learning(step), accuracy: 1 / 16 })
+      assert.deepStrictEqual(yield* warnings(steps(make(), same)), [[190, "guessing"]])
     }))
 
   plainly.effect("is a message of the progress, with the first change", () =>

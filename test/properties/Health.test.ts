@@ -179,7 +179,7 @@ const { pretrain, tokenizer } = Presets.tiny
 const namesWith = (stages: ReadonlyArray<string>) =>
   HealthFigure.Name.literals.filter((name) => stages.includes(name) && HealthFigure.all[name].band !== undefined)
 
-const OF_BACKBONE = ["tokenSimilarity", "tokenSpread", "featureRank", "lossOverEntropy"]
+const OF_BACKBONE = ["tokenSimilarity", "tokenSpread", "featureRank", "lossOverEntropy", "accuracyOverChance"]
 const ofBackbone = namesWith(OF_BACKBONE)
 const ofTokenizer = namesWith(HealthFigure.Name.literals.filter((name) => !OF_BACKBONE.includes(name)))
 

@@ -72,7 +72,7 @@ const rooms: Readonly<Record<string, Room>> = {
   },
   studio: {
     rooms: [...method, "layers", "pipelines"],
-    packages: ["@effect/platform-node", "effect", "node:http"]
+    packages: ["@effect/platform-node", "effect", "node:http", "node:os"]
   },
   cli: { rooms: [...method, "layers", "jobs", "pipelines", "studio"], packages: ["@effect/platform-node", "effect"] }
 }

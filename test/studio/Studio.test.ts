@@ -1,14 +1,17 @@
 import { NodeHttpServer, NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, FileSystem, Layer, Path, Stream } from "effect"
+import { Context, Effect, Fiber, FileSystem, Layer, Path, Stream } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import * as fc from "fast-check"
 import { createServer, get } from "node:http"
+import { networkInterfaces } from "node:os"
 import * as CompletionSample from "../../src/layers/run/CompletionSample.ts"
 import * as Notes from "../../src/layers/run/Notes.ts"
 import * as HealthFile from "../../src/pipelines/doctor/HealthFile.ts"
 import * as Exported from "../../src/studio/Exported.ts"
 import * as Events from "../../src/studio/server/Events.ts"
+import * as News from "../../src/studio/server/News.ts"
+import * as Sharing from "../../src/studio/server/Sharing.ts"
 import * as Studio from "../../src/studio/Studio.ts"
 import { ask, hostile, makeRun, row } from "./kit.ts"
 
@@ -290,7 +293,13 @@ describe("the server of the studio", () => {
   it.effect("asks for a token where others can reach it", () =>
     Effect.gen(function*() {
       const { runs } = yield* folder
-      const address = yield* serve({ runs, host: "0.0.0.0" })
+      const context = yield* Layer.build(Studio.layer({ port: 0, runs, host: "0.0.0.0" }))
+      const { address, addresses } = Context.get(context, Studio.Studio)
+      const { port, search: query } = new URL(address)
+      const outer = Object.values(networkInterfaces()).flatMap((all) =>
+        all!.flatMap(({ address, family, internal }) => internal || family !== "IPv4" ? [] : [address])
+      )
+      assert.deepStrictEqual(addresses, ["localhost", ...outer].map((at) => `http://${at}:${port}/${query}`))
       const { pathname, search } = new URL(address)
       assert.match(search, /^\?token=[\w-]{43}$/)
       for (
@@ -346,17 +355,69 @@ describe("the news of a run", () => {
     Effect.gen(function*() {
       const { fs, path, runs } = yield* folder
       const run = path.join(runs[0]!, "demo")
-      const reading = yield* Events.texts(run, quick).pipe(
-        Stream.takeUntil((text) => text.includes("event: points")),
-        Stream.runCollect,
-        Effect.forkChild
-      )
+      const news = yield* News.make(runs, quick)
+      const texts = Events.ofRun(news.ofRun(run))
+      const until = (part: string) =>
+        texts.pipe(Stream.takeUntil((text) => text.includes(part)), Stream.runCollect, Effect.forkChild)
+      const stays = yield* until("never")
+      const first = yield* until("event: points")
       yield* Effect.sleep("300 millis")
       yield* fs.writeFileString(path.join(run, "log.jsonl"), row(201), { flag: "a" })
-      const texts = yield* Fiber.join(reading)
-      assert.deepStrictEqual(eventsOf(texts), ["state", "speed", "measured", "points"])
-      assert.include(texts.at(-1), `["tokenizer","loss",201,`)
-    }).pipe(Effect.provide(NodeServices.layer)))
+      const found = yield* Fiber.join(first)
+      assert.deepStrictEqual(eventsOf(found), ["state", "speed", "measured", "points"])
+      assert.include(found.at(-1), `["tokenizer","loss",201,`)
+      const late = yield* Fiber.join(yield* until("event: measured"))
+      assert.deepStrictEqual(eventsOf(late), ["state", "speed", "measured"])
+      const curves = JSON.parse(/^data: (.*)$/m.exec(late.at(-1)!)![1]!)
+      assert.deepStrictEqual(curves.map(({ steps }: { steps: ReadonlyArray<number> }) => steps.at(-1)), [201, 201, 201])
+      yield* Fiber.interrupt(stays)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+
+  it.live("of the list come when something has changed", () =>
+    Effect.gen(function*() {
+      const { fs, path, runs } = yield* folder
+      const { ofRuns } = yield* News.make(runs, { list: "50 millis" })
+      const lists: Array<string> = []
+      yield* ofRuns.pipe(
+        Stream.runForEach((found) =>
+          Effect.sync(() => void lists.push(found.map(({ id, run }) => `${id} ${run.stages[0]?.step}`).join()))
+        ),
+        Effect.forkChild
+      )
+      const until = (count: number) =>
+        Effect.sleep("20 millis").pipe(Effect.repeat({ until: () => lists.length >= count, times: 500 }))
+      yield* until(1)
+      yield* Effect.sleep("300 millis")
+      assert.lengthOf(lists, 1)
+      yield* fs.writeFileString(path.join(runs[0]!, "demo/log.jsonl"), row(201), { flag: "a" })
+      yield* until(2)
+      assert.include(lists[1], "demo 201")
+      yield* fs.remove(path.join(runs[0]!, "demo"), { recursive: true })
+      yield* until(3)
+      assert.notInclude(lists.at(-1), "demo")
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+
+  it.effect("let a reader go who reads no longer, and not the others", () =>
+    Effect.gen(function*() {
+      let last = 0
+      const shared = yield* Sharing.make(
+        Stream.range(1, 2000).pipe(Stream.tap(() => Effect.yieldNow)),
+        { learn: (value) => void (last = value), known: () => last === 0 ? [] : [last] }
+      )
+      const slow = yield* Stream.toPull(shared)
+      const [begun] = yield* slow
+      assert.isAbove(begun, 0)
+      const all = yield* Stream.runCollect(shared)
+      assert.strictEqual(all.at(-1), 2000)
+      const left: Array<number> = []
+      yield* slow.pipe(
+        Effect.tap((some) => Effect.sync(() => void left.push(...some))),
+        Effect.forever,
+        Effect.exit
+      )
+      assert.isAtMost(left.length, 256)
+      assert.deepStrictEqual(yield* Stream.runCollect(shared), [2000])
+    }).pipe(Effect.scoped))
 
   it.live("are watched for nobody when all clients have left", () =>
     Effect.gen(function*() {
@@ -368,7 +429,7 @@ describe("the news of a run", () => {
         Promise.all(Array.from({ length: 20 }, () => open(address, "/runs/demo/events")))
       )
       yield* Effect.sleep("500 millis")
-      assert.isAtLeast(watchers(), before + 1)
+      assert.strictEqual(watchers(), before + 1)
       for (const client of clients) client.end()
       yield* Effect.sleep("1 second")
       assert.strictEqual(watchers(), before)

@@ -49,8 +49,11 @@ export const studio = Command.make("studio", {
     // A folder that is not there is told at once, and not by a page.
     yield* Registry.find(folders)
     const served = Effect.gen(function*() {
-      const { address } = yield* Studio.Studio
-      yield* Console.log(given.json ? JSON.stringify({ address }) : `The studio is at ${address}\nCtrl-C ends it.`)
+      const { address, addresses } = yield* Studio.Studio
+      const places = addresses.map((one, i) => `${i === 0 ? "The studio is at" : "             and"} ${one}`)
+      yield* Console.log(
+        given.json ? JSON.stringify({ address, addresses }) : [...places, "Ctrl-C ends it."].join("\n")
+      )
       return yield* Effect.never
     })
     return yield* Effect.provide(served, Studio.layer({ runs: folders, host, port }))

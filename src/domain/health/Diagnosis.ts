@@ -253,7 +253,7 @@ export const ofBackbone = (config: PretrainConfig, figures: Figures): ReadonlyAr
     otherRate(optimizer.lr, 0.0015),
     "train for more steps (optimizer.duration)"
   ]
-  const guessing = outside(figures, ["lossOverEntropy"])
+  const guessing = outside(figures, ["lossOverEntropy", "accuracyOverChance"])
   if (guessing.length > 0) {
     found.push({
       illness: "guessing",

@@ -18,6 +18,7 @@ export const TOKENIZER = [
   "usedShare",
   "deadCodes",
   "rareShare",
+  "topShare",
   "entropy",
   "perplexityShare",
   "churn",
@@ -38,7 +39,14 @@ export const TOKENIZER = [
 ] as const
 
 /** The figures of a pretrained network. */
-export const BACKBONE = ["tokenSimilarity", "tokenSpread", "featureRank", "lossOverEntropy", "accuracy"] as const
+export const BACKBONE = [
+  "tokenSimilarity",
+  "tokenSpread",
+  "featureRank",
+  "lossOverEntropy",
+  "accuracy",
+  "accuracyOverChance"
+] as const
 
 /** The name of a figure. Those of a tokenizer come first, then those of a pretrained network. */
 export const Name = Schema.Literals([...TOKENIZER, ...BACKBONE])
@@ -80,6 +88,11 @@ export const all: Readonly<Record<Name, HealthFigure>> = {
     title: "rare codes",
     unit: "share",
     meaning: "The share of codes that occur, but less than a twentieth as often as in even use."
+  },
+  topShare: {
+    title: "most frequent code",
+    unit: "share",
+    meaning: "The share of patches that the most frequent code gets."
   },
   entropy: {
     title: "entropy of codes",
@@ -197,6 +210,13 @@ export const all: Readonly<Record<Name, HealthFigure>> = {
     title: "predicted codes",
     unit: "share",
     meaning: "The share of masked codes that the last steps predicted."
+  },
+  accuracyOverChance: {
+    title: "predicted codes over chance",
+    unit: "number",
+    meaning:
+      "The share of predicted codes over that of the most frequent code: 1 when the network always says this one.",
+    band: { least: 1.2 }
   }
 }
 

@@ -82,14 +82,19 @@ const FEWEST_WARM = 50
 /** A cosine that rose by more than this, from the first to the last quarter of the steps, is on its way. */
 const RISING = 0.05
 
-/** The best mean of a window since the warmup; undefined if it is too early for that. */
+/**
+ * Returns the best cosine since the warmup, which rose by `rise` meanwhile. Undefined if it tells nothing yet: it is too early, or a low
+ * one is on its way.
+ */
+export const reached = (best: number, rise: number, stepsSinceWarmup: number): number | undefined =>
+  stepsSinceWarmup < FEWEST_WARM || isHealthy("cosineBest", best) === false && rise > RISING ? undefined : best
+
+/** The best mean of a window since the warmup. */
 const best = (rows: ReadonlyArray<Row>): number | undefined => {
   const values = valuesOf(warm(rows), "cosine")
-  if (values.length < FEWEST_WARM) return undefined
-  const reached = greatest(windows(values))
   const quarter = Math.floor(values.length / 4)
   const rise = mean(values.slice(-quarter)) - mean(values.slice(0, quarter))
-  return isHealthy("cosineBest", reached) === false && rise > RISING ? undefined : reached
+  return reached(greatest(windows(values)), rise, values.length)
 }
 
 /** The median of the last fifth over that of the second one. The first fifth has the warmup. */
@@ -113,12 +118,22 @@ export const ofTokenizer = (rows: ReadonlyArray<Row>, most: number) => {
   })
 }
 
-/** Computes the figures of a pretraining. `entropy` is that of the codes in nats, or the most that it can be. */
-export const ofBackbone = (rows: ReadonlyArray<Row>, entropy: number) => {
+/** What the codes of a tokenizer say of a network that only knows how frequent they are. */
+export interface Chance {
+  /** The entropy of the codes in nats, or the most that it can be. */
+  readonly entropy: number
+  /** The share of the most frequent code, or the least that it can be. */
+  readonly topShare: number
+}
+
+/** Computes the figures of a pretraining. */
+export const ofBackbone = (rows: ReadonlyArray<Row>, chance: Chance) => {
+  const { entropy, topShare } = chance
   if (rows.length < FEWEST_OF_PRETRAINING) return {}
-  const loss = last(rows, "loss_1")
+  const [accuracy, loss] = [last(rows, "accuracy_1"), last(rows, "loss_1")]
   return there({
-    accuracy: last(rows, "accuracy_1"),
-    lossOverEntropy: loss === undefined || entropy <= 0 ? undefined : loss / entropy
+    lossOverEntropy: loss === undefined || entropy <= 0 ? undefined : loss / entropy,
+    accuracy,
+    accuracyOverChance: accuracy === undefined || topShare <= 0 ? undefined : accuracy / topShare
   })
 }

@@ -43,6 +43,13 @@ export const rare = (counts: Counts, share: number): number => {
   return all.filter((n) => n > 0 && n < limit).length
 }
 
+/** Computes the share of the most frequent code; 0 for empty counts. */
+export const topShare = (counts: Counts): number => {
+  const all = Array.from(counts)
+  const total = all.reduce((a, b) => a + b, 0)
+  return total === 0 ? 0 : all.reduce((a, b) => Math.max(a, b), 0) / total
+}
+
 /** Computes the entropy of the distribution of codes, in nats; 0 for empty counts. */
 export const entropy = (counts: Counts): number => {
   const all = Array.from(counts)

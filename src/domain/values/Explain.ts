@@ -43,8 +43,8 @@ export const path = (keys: ReadonlyArray<PropertyKey | { readonly key: PropertyK
   keys.map((key) => String(typeof key === "object" ? key.key : key)).join(".")
 
 /** Says the first problem of a value: its path, and what was expected there. */
-export const of = ({ issue }: Schema.SchemaError): string => {
-  const [first] = issues(issue).issues
+export const of = (error: Schema.SchemaError): string => {
+  const [first] = issues(error.issue).issues
   if (first === undefined) return "it does not fit"
   const place = path(first.path ?? [])
   return `${place === "" ? "" : `${place}: `}${inWords(first.message)}`

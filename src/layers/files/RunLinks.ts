@@ -14,9 +14,10 @@ const missing = ({ reason }: PlatformError.PlatformError): boolean => reason._ta
 
 /** Finds a link on the way to a place that leads out of the run folder in which the link is. The place need not be there yet. */
 export const leading = Effect.fnUntraced(function*(
-  { fs, path }: { readonly fs: FileSystem.FileSystem; readonly path: Path.Path },
+  files: { readonly fs: FileSystem.FileSystem; readonly path: Path.Path },
   place: string
 ): Effect.fn.Return<Option.Option<string>, PlatformError.PlatformError> {
+  const { fs, path } = files
   const parents = (at: string): ReadonlyArray<string> =>
     path.dirname(at) === at ? [] : [path.dirname(at), ...parents(path.dirname(at))]
   const whole = path.resolve(place)

@@ -33,6 +33,7 @@ export const ofCounts = (counts: Codebook.Counts): Figures => {
     usedShare: Codebook.usage(counts) / length,
     deadCodes: length - Codebook.usage(counts),
     rareShare: Codebook.rare(counts, RARE) / length,
+    topShare: Codebook.topShare(counts),
     entropy: Codebook.entropy(counts),
     perplexityShare: Codebook.perplexity(counts) / length
   }

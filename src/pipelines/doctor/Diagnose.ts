@@ -18,6 +18,7 @@ const ON_IMAGES: ReadonlySet<HealthFigure.Name> = new Set([
   "usedShare",
   "deadCodes",
   "rareShare",
+  "topShare",
   "entropy",
   "perplexityShare",
   "norm",
@@ -123,18 +124,18 @@ const ofBackbone = Effect.fnUntraced(function*<E, R>(
   state: RunState.RunState,
   model: Extract<RunState.RunState["network"], { _tag: "Backbone" }>,
   rows: Rows,
-  entropy: number | undefined,
+  chance: LogFigures.Chance | undefined,
   looks: Looks<E, R>
 ) {
   const { finished, stage, step } = state
   const seen = looks.on === undefined ? {} : yield* looks.backbone(model)
-  // The entropy is never more than that of evenly used codes. So no network is accused that the true one would not accuse.
-  const bound = entropy ?? Math.log(model.codes)
+  // Evenly used codes have the most entropy and the least top share. So no network is accused that the true ones would not accuse.
+  const even = { entropy: Math.log(model.codes), topShare: 1 / model.codes }
   const found = joined([
     ...measured(seen, looks.on ?? ""),
     ...measured(
-      LogFigures.ofBackbone(rows, bound),
-      entropy === undefined ? `${lastRows(rows)}, even codes` : lastRows(rows)
+      LogFigures.ofBackbone(rows, chance ?? even),
+      chance === undefined ? `${lastRows(rows)}, even codes` : lastRows(rows)
     )
   ], HealthFigure.BACKBONE)
   const why = (name: HealthFigure.Name): string =>
@@ -149,7 +150,7 @@ const examined = Effect.fnUntraced(
   function*<E, R>(run: string, images: HealthReport.HealthReport["images"], looks: Looks<E, R>) {
     yield* Effect.annotateCurrentSpan("patchword.run", run)
     const log = yield* RunState.readLog(run)
-    let entropy: number | undefined
+    let chance: LogFigures.Chance | undefined
     const stages = yield* RunState.each(
       run,
       Effect.fnUntraced(function*(state: RunState.RunState) {
@@ -157,8 +158,13 @@ const examined = Effect.fnUntraced(
         const { network } = state
         const health: HealthReport.StageHealth = network._tag === "Tokenizer"
           ? yield* ofTokenizer(state, network, rows, looks)
-          : yield* ofBackbone(state, network, rows, entropy, looks)
-        entropy = health.figures.find(({ name }) => name === "entropy")?.value ?? entropy
+          : yield* ofBackbone(state, network, rows, chance, looks)
+        const seen: Figures = Object.fromEntries(health.figures.map(({ name, value }) => [name, value]))
+        // Running counts are of the images of the training, as the log of the pretraining is.
+        const { entropy, topShare } = network._tag === "Tokenizer"
+          ? CodebookFigures.ofRunningCounts(network.config, network.tensors) ?? seen
+          : {}
+        if (entropy !== undefined && topShare !== undefined) chance = { entropy, topShare }
         return health
       })
     )

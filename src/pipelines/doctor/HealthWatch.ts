@@ -74,6 +74,9 @@ const SHORTEST = 20
 
 const LATEST = 500
 
+/** A low cosine may rise from one look to the next by little. */
+const FEWEST_WINDOWS = 4
+
 /** Returns the number of steps before the first step that is looked at. */
 const quietOf = ({ total, warmup }: Length): number => warmup + Math.min(LATEST, Math.ceil(total / 5))
 
@@ -110,7 +113,7 @@ export const ofTokenizer = (stage: string, config: TokenizerConfig, length: Leng
   let cosines: Array<number> = []
   let norms: Array<number> = []
   let best = -Infinity
-  let first: number | undefined
+  let first: { readonly cosine: number; readonly norm: number; readonly step: number } | undefined
   return (taken: TokenizerTaken): Effect.Effect<void> => {
     const { step } = taken
     if (step <= quiet) return Effect.void
@@ -121,12 +124,16 @@ export const ofTokenizer = (stage: string, config: TokenizerConfig, length: Leng
     const cosine = LogFigures.mean(cosines)
     const norm = LogFigures.median(norms)
     best = Math.max(best, cosine)
-    first ??= norm
+    first ??= { cosine, norm, step }
+    const cosineBest = step - first.step < (FEWEST_WINDOWS - 1) * window
+      ? undefined
+      : LogFigures.reached(best, cosine - first.cosine, step - length.warmup)
     const findings = Diagnosis.ofTokenizer(config, {
       usedShare: Codebook.usage(counts) / size,
       perplexityShare: Codebook.perplexity(counts) / size,
       cosineLost: best - cosine,
-      ...(first > 0 ? { gradientGrowth: norm / first } : {})
+      ...(cosineBest === undefined ? {} : { cosineBest }),
+      ...(first.norm > 0 ? { gradientGrowth: norm / first.norm } : {})
     })
     counts.fill(0)
     cosines = []
@@ -142,26 +149,37 @@ export interface PretrainTaken {
   /** The codes of the masked patches. */
   readonly labels: Int32Array
   readonly loss: number
+  /** The share of the codes that were predicted. */
+  readonly accuracy: number
 }
 
-/** Makes the watch of a pretraining on `codes` codes. It compares the loss with the entropy of the codes of the same steps. */
+/**
+ * Makes the watch of a pretraining on `codes` codes. It compares the loss with the entropy of the codes of the same steps, and the
+ * predicted codes with the most frequent one.
+ */
 export const ofBackbone = (stage: string, config: PretrainConfig, codes: number, length: Length) => {
   const quiet = quietOf(length)
   const warn = warner(stage)
   const counts = new Float64Array(codes)
   let losses: Array<number> = []
+  let accuracies: Array<number> = []
   return (taken: PretrainTaken): Effect.Effect<void> => {
-    const { labels, loss, step } = taken
+    const { accuracy, labels, loss, step } = taken
     if (step <= quiet) return Effect.void
     for (const label of labels) counts[label]!++
     losses.push(loss)
+    accuracies.push(accuracy)
     if (losses.length < LogFigures.FEWEST_OF_PRETRAINING) return Effect.void
     const entropy = Codebook.entropy(counts)
     const findings = entropy > 0
-      ? Diagnosis.ofBackbone(config, { lossOverEntropy: LogFigures.mean(losses) / entropy })
+      ? Diagnosis.ofBackbone(config, {
+        lossOverEntropy: LogFigures.mean(losses) / entropy,
+        accuracyOverChance: LogFigures.mean(accuracies) / Codebook.topShare(counts)
+      })
       : []
     counts.fill(0)
     losses = []
+    accuracies = []
     return findings.length === 0 ? Effect.void : warn(step, findings)
   }
 }

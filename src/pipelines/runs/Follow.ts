@@ -77,7 +77,7 @@ const bytesBefore = Effect.fnUntraced(function*(handle: FileSystem.File, end: nu
   return Option.match(read, { onNone: () => "", onSome: (bytes) => Buffer.from(bytes).toString("latin1") })
 })
 
-/** Returns a text that changes when anything of a run but its log does. */
+/** Returns texts that change: one when the timings do, one when anything but the log does, one when anything does. */
 const signsOf = Effect.fnUntraced(function*(files: Files.Files, run: string) {
   const { fs, path } = files
   const at = (name: string) => path.join(run, name)
@@ -88,13 +88,19 @@ const signsOf = Effect.fnUntraced(function*(files: Files.Files, run: string) {
   const checkpoints = yield* names("checkpoints")
   const folders = ["stages", "stages/replay", "results", ...checkpoints.map((stage) => `checkpoints/${stage}`)]
   const timings = yield* version("timings.jsonl")
+  const log = yield* version("log.jsonl")
   const rest = {
     owner: yield* Effect.orElseSucceed(Lock.owner(files, run), Option.none),
     versions: yield* Effect.forEach(["config.json", "environment.json", "report.json", Notes.FILE], version),
     names: yield* Effect.forEach(folders, names)
   }
-  return { timings: JSON.stringify(timings), all: JSON.stringify([timings, rest]) }
+  const others = JSON.stringify([timings, rest])
+  return { timings: JSON.stringify(timings), others, all: JSON.stringify([others, log]) }
 })
+
+/** Returns a text that changes when a run does, without reading its files. */
+export const sign = (run: string): Effect.Effect<string, never, Io> =>
+  Effect.flatMap(Files.make, (files) => Effect.map(signsOf(files, run), ({ all }) => all))
 
 /** Returns what a run has that it did not have before. */
 const fresh = (before: Run, now: Run): ReadonlyArray<Event> => {
@@ -164,7 +170,7 @@ const looker = Effect.fnUntraced(function*(run: string, options: FollowOptions) 
     Io
   > {
     const events: Array<Event> = []
-    const { all: signs, timings } = yield* signsOf(files, run)
+    const { others: signs, timings } = yield* signsOf(files, run)
     if (state === undefined || state.signs !== signs) {
       const now = yield* ReadRun.read(run)
       if (state === undefined || state.timings !== timings) {

@@ -17,6 +17,8 @@ export interface Links {
   readonly run: (id: string, tab: string) => string
   /** The comparison of runs. `undefined` where it is not there. */
   readonly compare: string | undefined
+  /** The news of the list of runs. `undefined` where nobody sends them. */
+  readonly list: string | undefined
   /** The news of a run. `undefined` where nobody sends them. */
   readonly events: ((id: string) => string) | undefined
   /** The place that takes tags and notes. `undefined` where nobody does. */
@@ -37,6 +39,7 @@ export const served = (prefix: string): Links => {
     runs: `${prefix}/`,
     run: (id, tab) => `${run(id)}/${tab}`,
     compare: `${prefix}/compare`,
+    list: `${prefix}/events`,
     events: (id) => `${run(id)}/events`,
     notes: (id) => `${run(id)}/notes`,
     report: (id) => `${run(id)}/report.html`,

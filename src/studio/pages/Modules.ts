@@ -3,6 +3,7 @@
 /** All of them. */
 export const all = [
   "studio/browser/Live",
+  "studio/browser/LiveList",
   "pipelines/atlas/browser/CodeSearch",
   "pipelines/atlas/browser/ImageGallery",
   "pipelines/atlas/browser/MapCanvas",

@@ -21,7 +21,7 @@ const figures = ({ figures: all }: Run): ReadonlyArray<Html> =>
 
 const row = ({ id, run }: Named, links: Links): Html => {
   const stage = RunFacts.present(run)
-  return html`<tr>${
+  return html`<tr data-run="${id}">${
     links.compare === undefined
       ? undefined
       : html`<td><input type="checkbox" name="run" value="${id}" aria-label="Compare ${id}"></td>`
@@ -41,15 +41,22 @@ const table = (runs: ReadonlyArray<Named>, links: Links): Html =>
   }<th scope="col">Run</th><th scope="col">State</th><th scope="col">Stage</th><th scope="col" class="number">Step</th><th scope="col">Best figures</th><th scope="col" class="number">Time</th><th scope="col">Last change</th></tr></thead>
 <tbody>${runs.map((run) => row(run, links))}</tbody></table></div>`
 
-/** Makes the page. `folders` are those that were looked into. */
-export const page = (runs: ReadonlyArray<Named>, folders: ReadonlyArray<string>, links: Links): Page => ({
-  title: "Runs",
-  heading: "Runs",
-  main: runs.length === 0
+/** Renders the list. `folders` are those that were looked into. */
+export const content = (runs: ReadonlyArray<Named>, folders: ReadonlyArray<string>, links: Links): Html =>
+  runs.length === 0
     ? missing(`There is no run in ${folders.join(", ")}.`, "patchword demo")
     : links.compare === undefined
     ? table(runs, links)
     : html`<form action="${links.compare}">${table(runs, links)}${
       runs.length < 2 ? undefined : html`<p class="note after"><button>Compare</button> Choose two runs or more.</p>`
     }</form>`
+
+/** Makes the page, which follows the runs if somebody sends their news. */
+export const page = (runs: ReadonlyArray<Named>, folders: ReadonlyArray<string>, links: Links): Page => ({
+  title: "Runs",
+  heading: "Runs",
+  main: links.list === undefined
+    ? content(runs, folders, links)
+    : html`<p class="note" role="status">Live: <span data-live="connection">connecting</span></p>
+<div data-live="runs" data-events="${links.list}">${content(runs, folders, links)}</div>`
 })

@@ -1,12 +1,13 @@
 /**
- * News of a run as server-sent events. They begin with all curves until now, so that a reader who comes back after a lost connection misses
- * nothing. A client that leaves ends its stream, and with it the watching of the folder.
+ * News as server-sent events. Those of a run begin with all curves until now, so that a reader who comes back after a lost connection
+ * misses nothing.
  */
-import { Effect, type FileSystem, type Path, Stream } from "effect"
+import { Stream } from "effect"
 import { Sse } from "effect/encoding"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { Told } from "../../domain/values/TaggedError.ts"
-import * as Follow from "../../pipelines/runs/Follow.ts"
+import type { Html } from "../../pipelines/report/Html.ts"
+import type * as Follow from "../../pipelines/runs/Follow.ts"
 import type { Run } from "../../pipelines/runs/Run.ts"
 import type { Point } from "../pages/Following.ts"
 import * as RunFacts from "../pages/RunFacts.ts"
@@ -56,25 +57,30 @@ const written = (run: Run | undefined, news: Follow.Event): ReadonlyArray<string
 // A proxy or a browser closes a connection on which nothing comes.
 const BEAT = "15 seconds"
 
-/** Makes the texts of the events, which never end. */
-export const texts = (
-  run: string,
-  options?: Follow.FollowOptions
-): Stream.Stream<string, Told, FileSystem.FileSystem | Path.Path> =>
-  Follow.follow(run, options).pipe(
-    Stream.mapAccum((): Run | undefined => undefined, (known, news) => {
-      const now = news._tag === "Run" ? news.run : known
-      return [now, written(now, news)] as const
-    }),
-    Stream.merge(Stream.as(Stream.tick(BEAT), ": still here\n\n"))
+const beating = <E>(texts: Stream.Stream<string, E>): Stream.Stream<string, E> =>
+  Stream.merge(texts, Stream.as(Stream.tick(BEAT), ": still here\n\n"))
+
+/** Makes the texts of a run's events, which end when the news do. */
+export const ofRun = <E>(news: Stream.Stream<Follow.Event, E>): Stream.Stream<string, E> =>
+  beating(
+    Stream.mapAccum(news, (): Run | undefined => undefined, (known, one) => {
+      const now = one._tag === "Run" ? one.run : known
+      return [now, written(now, one)] as const
+    })
   )
 
-/** Answers with the events. */
-export const answer = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, run: string) {
+/** Makes the texts of the events of the list, each of which brings the list as it is then. */
+export const ofList = <E>(lists: Stream.Stream<Html, E>): Stream.Stream<string, E> =>
+  beating(Stream.map(lists, (list) => event("runs", list.html)))
+
+/** Answers with the texts of events. */
+export const answer = (
+  request: HttpServerRequest.HttpServerRequest,
+  texts: Stream.Stream<string, Told>
+): HttpServerResponse.HttpServerResponse => {
   const headers = { "cache-control": "no-store", "x-accel-buffering": "no" }
   const contentType = "text/event-stream"
-  if (request.method === "HEAD") return HttpServerResponse.text("", { contentType, headers })
-  const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
-  const bytes = Stream.encodeText(texts(run)).pipe(Stream.provideContext(context))
-  return HttpServerResponse.stream(bytes, { contentType, headers })
-})
+  return request.method === "HEAD"
+    ? HttpServerResponse.text("", { contentType, headers })
+    : HttpServerResponse.stream(Stream.encodeText(texts), { contentType, headers })
+}

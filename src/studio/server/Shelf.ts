@@ -3,6 +3,7 @@
  * So no address leads to another folder.
  */
 import { Effect, type FileSystem, Path } from "effect"
+import * as Follow from "../../pipelines/runs/Follow.ts"
 import * as Registry from "../../pipelines/runs/Registry.ts"
 import type { Named } from "../pages/Links.ts"
 import * as Inside from "./Inside.ts"
@@ -38,20 +39,42 @@ export const find = Effect.fnUntraced(function*(
   return folder === undefined ? undefined : { id, run: yield* Inside.within([folder])(Registry.read(folder)) }
 })
 
+const read = (id: string, folder: string) =>
+  Registry.read(folder).pipe(
+    Inside.within([folder]),
+    Effect.map((run): ReadonlyArray<Named> => [{ id, run }]),
+    Effect.catch(() => Effect.succeed<ReadonlyArray<Named>>([]))
+  )
+
 /** Reads all runs. A folder that is removed meanwhile is left out. */
 export const all = Effect.fnUntraced(function*(
   given: ReadonlyArray<string>
 ): Effect.fn.Return<ReadonlyArray<Named>, Registry.RunFolderError, Io> {
-  const found = yield* folders(given)
-  const named = yield* Effect.forEach(
-    found,
-    ([id, folder]) =>
-      Registry.read(folder).pipe(
-        Inside.within([folder]),
-        Effect.map((run): ReadonlyArray<Named> => [{ id, run }]),
-        Effect.catch(() => Effect.succeed<ReadonlyArray<Named>>([]))
-      ),
-    { concurrency: 4 }
-  )
+  const named = yield* Effect.forEach(yield* folders(given), ([id, folder]) => read(id, folder), { concurrency: 4 })
   return named.flat()
 })
+
+/** Makes an effect that reads all runs again. It reads only those that have changed, and returns nothing if none has. */
+export const watcher = (given: ReadonlyArray<string>): Effect.Effect<
+  Effect.Effect<ReadonlyArray<Named> | undefined, Registry.RunFolderError, Io>
+> =>
+  Effect.sync(() => {
+    let known: ReadonlyMap<string, { readonly sign: string; readonly named: ReadonlyArray<Named> }> | undefined
+    return Effect.gen(function*() {
+      const before = known
+      let isNew = before === undefined
+      const found = yield* Effect.forEach(
+        yield* folders(given),
+        Effect.fnUntraced(function*([id, folder]) {
+          const sign = yield* Inside.within([folder])(Follow.sign(folder))
+          const last = before?.get(id)
+          if (last?.sign === sign) return [id, last] as const
+          isNew = true
+          return [id, { sign, named: yield* read(id, folder) }] as const
+        }),
+        { concurrency: 4 }
+      )
+      known = new Map(found)
+      return isNew || known.size !== before?.size ? found.flatMap(([, { named }]) => named) : undefined
+    })
+  })
