@@ -288,7 +288,10 @@ const make = Effect.fnUntraced(function*(options: Options) {
         return Effect.succeed(Answers.sentence("The studio answers GET and HEAD.", 405, { allow: "GET, HEAD" }))
       }
       return /^\/(?:\?|$)/.test(url)
-        ? Effect.map(Shelf.all(runs), (found) => show(request, RunList.page(found, runs, links), [BrowserModules.nameOf(LIST)]))
+        ? Effect.map(
+          Shelf.all(runs),
+          (found) => show(request, RunList.page(found, runs, links), [BrowserModules.nameOf(LIST)])
+        )
         : Effect.succeed(lost(request, "The page"))
     })
   ]
