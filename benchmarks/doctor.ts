@@ -99,7 +99,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   learning: { changes: {}, pretrain: {}, illness: undefined },
   mean: { changes: {}, pretrain: { aggregation: null }, illness: undefined },
   fast: { changes: {}, pretrain: { optimizer: { lr: 100 * lr } }, illness: "guessing" },
-  slow: { changes: {}, pretrain: { optimizer: { lr: lr / 1e6 } }, illness: "guessing" }
+  slow: { changes: {}, pretrain: { optimizer: { lr: lr / 1e6, minLr: lr / 1e6 } }, illness: "guessing" }
 }
 
 const { augment, encoder: { imageSize, patchSize } } = tiny.tokenizer
