@@ -127,6 +127,16 @@ describe("Config", () => {
       else assert.strictEqual(first.message, `unknown key; did you mean ${said}?`)
     }))
 
+  it.effect("says what is wrong before what is missing", () =>
+    Effect.gen(function*() {
+      const change = { knn: { fewShot: { tries: 0 } } } as Json.Changes
+      const { problems } = yield* Effect.flip(Config.merge(Preset, "it")(Presets.tiny, change))
+      assert.deepStrictEqual(problems, [
+        { path: "knn.fewShot.tries", message: "expected a whole number of at least 1, got 0" },
+        { path: "knn.fewShot.perClass", message: "missing key" }
+      ])
+    }))
+
   it.effect("asks of a whole configuration for the keys that it holds", () =>
     Effect.gen(function*() {
       const { problems } = yield* failure(edited(set("pretrain.optimizer.epochs", 3)))

@@ -19,7 +19,7 @@ describe("signals", () => {
         code,
         signal: null,
         stdout: "begun\nsaving\nsaved\n",
-        stderr: `${signal}: patchword stops at the next step, and keeps a checkpoint\n` +
+        stderr: `${signal}: patchword stops at the next step, and keeps the steps that it has taken\n` +
           "this goes on: patchword pretrain --out 'my run'\\''s'\n"
       })
     }
@@ -64,7 +64,7 @@ describe("signals", () => {
   it.concurrent.each([
     [["predict"], /^SIGTERM: patchword stops after the images/],
     [["tokenizer", "cache"], /^SIGTERM: .*keeps the features/],
-    [["tokenizer", "train"], /^SIGTERM: .*keeps a checkpoint/]
+    [["tokenizer", "train"], /^SIGTERM: .*keeps the steps/]
   ])("speak of what %s keeps", async (words, said) => {
     const { child, end } = await begun("never", ...words)
     child.kill("SIGTERM")

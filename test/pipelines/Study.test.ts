@@ -1,11 +1,11 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
+import { Deferred, Effect, Fiber, Schema } from "effect"
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll } from "vitest"
-import type { Preset } from "../../src/domain/config/Preset.ts"
+import { Preset } from "../../src/domain/config/Preset.ts"
 import * as Ablation from "../../src/domain/study/Ablation.ts"
 import * as StudyReport from "../../src/domain/study/StudyReport.ts"
 import { Images } from "../../src/layers/images/Images.ts"
@@ -75,6 +75,12 @@ describe("a study", () => {
         assert.include(html!, "l=9, depth 2, head shared")
         const results = yield* Effect.forEach(names, (name) => Results.read(at("one", "runs", name)))
         assert.strictEqual(results.flat().filter(({ verb }) => verb === "finetune").length, 2)
+
+        const { knn, probe } = Schema.encodeSync(Preset)(preset)
+        for (const name of names) {
+          const kept = JSON.parse(readFileSync(at("one", "runs", name, "config.json"), "utf8"))
+          assert.deepStrictEqual([kept.knn, kept.probe], [knn, probe])
+        }
 
         const again = yield* run(Ablation.table5, { out, rows })
         assert.deepStrictEqual(again, { report, seen: [] })

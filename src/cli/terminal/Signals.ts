@@ -1,5 +1,5 @@
 /**
- * Signals of the process. The first one interrupts the program, which saves its state and ends with the signal's exit code: 129
+ * Signals of the process. The first one interrupts the program, which saves what it has done, if anything, and ends with the signal's exit code: 129
  * after SIGHUP (a terminal that closes), 130 after SIGINT (Ctrl-C), 143 after SIGTERM; where saving fails, with that
  * failure's code. One that comes a second later or more
  * ends it at once.
@@ -22,17 +22,17 @@ interface Stop {
 }
 
 const TRAINING: Stop = {
-  first: "stops at the next step, and keeps a checkpoint",
+  first: "stops at the next step, and keeps the steps that it has taken",
   lost: "; the steps since the last checkpoint are then taken again",
   resumes: true
 }
 const CACHE: Stop = {
-  first: "stops at the next step, and keeps the features that are computed",
+  first: "stops at the next step, and keeps the features that it has computed",
   lost: "; the last features are then computed again",
   resumes: true
 }
 const ATLAS: Stop = {
-  first: "stops after the images at hand, and keeps what is scanned",
+  first: "stops after the images at hand, and keeps what it has scanned",
   lost: "; the images since the last saved state are then scanned again",
   resumes: true
 }

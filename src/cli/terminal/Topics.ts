@@ -94,7 +94,7 @@ with tag, message, file, remedy and exitCode.
   70             a step failed
   73             the run folder is of another configuration, holds something else, or is in use
   74             a file or the output cannot be written
-  129, 130, 143  a signal ended it (SIGHUP, SIGINT, SIGTERM), and the state was saved
+  129, 130, 143  a signal ended it (SIGHUP, SIGINT, SIGTERM), and the steps taken were saved
   141            the program that read the output has ended`
 
 const runFolders = `Run folders: what a training leaves, and what patchword runs tells of it. docs/runs.md tells all.

@@ -9,7 +9,7 @@
  *
  * const read = Config.decode(KnnConfig.KnnConfig, "knn.json")
  * const error = Effect.runSync(Effect.flip(read({ pooling: "mean", finalNorm: true, neighbors: 10, temperature: 0 })))
- * assert.deepStrictEqual(error.problems.map((problem) => problem.path), ["neighbors", "neighbours", "temperature"])
+ * assert.deepStrictEqual(error.problems.map((problem) => problem.path), ["neighbors", "temperature", "neighbours"])
  * ```
  */
 import { Effect, Runtime, Schema, type SchemaIssue } from "effect"
@@ -148,7 +148,10 @@ const problems = (
   }))
 }
 
-/** One problem for one cause: the most exact one of a value, and one for all keys that an object lacks. */
+/**
+ * One problem for one cause: the most exact one of a value, and one for all keys that an object lacks. Wrong values come first, since a key
+ * may be missing only because the object was begun with them.
+ */
 const condensed = (all: ReadonlyArray<Problem>): ReadonlyArray<Problem> => {
   const parentOf = (path: string) => path.slice(0, Math.max(0, path.lastIndexOf(".")))
   const exact = [...new Map(all.map((problem) => [problem.path, problem])).values()]
@@ -156,13 +159,15 @@ const condensed = (all: ReadonlyArray<Problem>): ReadonlyArray<Problem> => {
     exact.filter(({ message }) => message === MISSING),
     ({ path }) => parentOf(path)
   )
-  return exact.flatMap((problem) => {
+  const found = exact.flatMap((problem) => {
     const parent = parentOf(problem.path)
     const lacked = problem.message === MISSING ? missing.get(parent)! : []
     if (lacked.length < 2) return [problem]
     const names = lacked.map(({ path }) => path.slice(parent === "" ? 0 : parent.length + 1))
     return problem === lacked[0] ? [{ path: parent, message: `missing keys: ${names.join(", ")}` }] : []
   })
+  const isMissing = ({ message }: Problem) => Number(/^missing keys?\b/.test(message))
+  return found.toSorted((a, b) => isMissing(a) - isMissing(b))
 }
 
 const reading = <A, I>(schema: Schema.Codec<A, I>, source: string, said: boolean) => {

@@ -15,7 +15,7 @@ export interface Unit {
   readonly stage: Stage
   /** Its run folder, in that of the study. */
   readonly folder: string
-  /** The settings of the stage and of those before it. */
+  /** The settings of the stage and of those before it, and those of evaluations, which the run does not depend on. */
   readonly config: Json.Json
 }
 
@@ -27,6 +27,9 @@ export interface Work {
   /** The runs that the row needs, in order. */
   readonly units: ReadonlyArray<Unit>
 }
+
+/** The settings of a run that may change until the run has results of them, by the names of these. */
+export const CHANGEABLE = { probe: "probe", knn: "knn" } as const
 
 /** Folder of a study for its runs. */
 export const RUNS = "runs"
@@ -59,7 +62,8 @@ export const of = Effect.fnUntraced(function*(
   const units = stages.map((stage, i): Unit => {
     const parts = Object.fromEntries(stages.slice(0, i + 1).map((part) => [part, plain[part]]))
     const config = { ...parts, teacher, from: stages[i - 1] ?? (stage === "finetune" ? "teacher" : null) }
-    return { stage, folder: `${RUNS}/${stage}-${digest(config)}`, config }
+    const evaluations = { probe: plain.probe, knn: plain.knn }
+    return { stage, folder: `${RUNS}/${stage}-${digest(config)}`, config: { ...config, ...evaluations } }
   })
   const work: Work = { row, seed, preset, units }
   return work

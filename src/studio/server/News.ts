@@ -85,7 +85,7 @@ export const make = Effect.fnUntraced(function*(
     lookup: (run: string) => Inside.within([run])(Sharing.make(Follow.follow(run, following), remembered()))
   })
   const lists = yield* RcMap.make({
-    lookup: (_: typeof LIST) =>
+    lookup: () =>
       Effect.flatMap(Shelf.watcher(folders), (look) => {
         const looks = Stream.fromEffectSchedule(look, Schedule.spaced(list)).pipe(
           Stream.filter((found) => found !== undefined)
