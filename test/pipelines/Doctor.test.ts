@@ -200,13 +200,14 @@ layer(Layer.merge(machine, NodeServices.layer))("the doctor", (it) => {
       for (const place of ["stages/tokenizer.safetensors", "stages/tokenizer.json", "checkpoints/tokenizer"]) {
         rmSync(at("alone", place), { recursive: true, force: true })
       }
-      const illnesses = Effect.fnUntraced(function*(loss: number) {
-        const row = (step: number) => JSON.stringify({ stage: "pretrain", step, loss_1: loss, accuracy_1: 0.05 })
+      const illnesses = Effect.fnUntraced(function*(loss: number, accuracy: number) {
+        const row = (step: number) => JSON.stringify({ stage: "pretrain", step, loss_1: loss, accuracy_1: accuracy })
         writeFileSync(at("alone", "log.jsonl"), Array.from({ length: 100 }, (_, i) => `${row(i + 1)}\n`).join(""))
         return (yield* diagnose(at("alone"))).stages.map(({ findings }) => findings.map(({ illness }) => illness))
       })
-      assert.deepStrictEqual(yield* illnesses(Math.log(16) + 0.03), [["guessing"]])
-      assert.deepStrictEqual(yield* illnesses(0.9 * Math.log(16)), [[]])
+      assert.deepStrictEqual(yield* illnesses(Math.log(16) + 0.03, 0.2), [["guessing"]])
+      assert.deepStrictEqual(yield* illnesses(0.9 * Math.log(16), 0.08), [["guessing"]])
+      assert.deepStrictEqual(yield* illnesses(0.9 * Math.log(16), 0.2), [[]])
     }))
 
   it.effect("refuses what is no run, an empty one, and a damaged report", () =>

@@ -72,8 +72,8 @@ export interface HealthFigure {
 
 /** The runs that all bands are from. */
 export const MEASURED_ON =
-  "bands are from ten healthy and twenty ill tokenizers, trained on emoji for 100 to 300 steps (npm run bench -- doctor), and from a " +
-  "run of the demo; other data and sizes may have others"
+  "bands are from ten healthy and twenty ill tokenizers, and three healthy and two ill pretrained networks, trained on emoji for 100 to " +
+  "1000 steps (npm run bench -- doctor, and the demo); other data and sizes may have others"
 
 /** All figures. */
 export const all: Readonly<Record<Name, HealthFigure>> = {
@@ -216,7 +216,7 @@ export const all: Readonly<Record<Name, HealthFigure>> = {
     unit: "number",
     meaning:
       "The share of predicted codes over that of the most frequent code: 1 when the network always says this one.",
-    band: { least: 1.2 }
+    band: { least: 1.5 }
   }
 }
 
