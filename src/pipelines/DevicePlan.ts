@@ -44,7 +44,7 @@ export interface DevicePlanOptions extends StageSteps.Sizes {
   readonly card: Card.Name
   /** The precision of matrix products; default `fp32`. */
   readonly precision?: Graph.Precision
-  /** The stages to plan; all when absent. */
+  /** The stages to plan; tokenizer, pretrain and finetune when absent. */
   readonly stages?: ReadonlyArray<StageName>
 }
 
@@ -53,7 +53,7 @@ export interface DevicePlanOptions extends StageSteps.Sizes {
  * not compile, and with `ConfigError` if the preset's quantizer is not known.
  */
 export const devicePlan = Effect.fn("patchword.devicePlan")(function*(preset: Preset, options: DevicePlanOptions) {
-  const { precision = "fp32", stages = StageName.literals } = options
+  const { precision = "fp32", stages = StageSteps.COMMON } = options
   const card = Card.cards[options.card]
   // Only this plan needs koffi.
   const Topology = yield* Effect.promise(() => import("../layers/pjrt/Topology.ts"))
@@ -105,7 +105,7 @@ export const devicePlan = Effect.fn("patchword.devicePlan")(function*(preset: Pr
       memory <= card.memory ? [] : [
         `${stage}: a batch of ${batchSize} takes ${Memory.show(memory)}, and the card has ${
           Memory.show(card.memory)
-        }; lower ${stage}.optimizer.batchSize, or divide the batch (accumulate)`
+        }; lower ${StageSteps.batchKey(stage)}, or divide the batch (accumulate)`
       ]
     )
   })

@@ -23,18 +23,28 @@ import type { OptimizerConfig } from "../domain/config/OptimizerConfig.ts"
 import type { Preset } from "../domain/config/Preset.ts"
 import * as Engine from "../layers/engine/Engine.ts"
 import * as FeatureCache from "../layers/teacher/FeatureCache.ts"
+import * as PretrainStep from "../nn/pretrain/PretrainStep.ts"
+import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../shapes/Step.ts"
 import * as Tree from "../shapes/Tree.ts"
 import * as StageSteps from "./StageSteps.ts"
 import { StageName } from "./StageSteps.ts"
+import * as Backbone from "./trained/Backbone.ts"
 import * as Memory from "./training/Memory.ts"
 
 export { StageName }
 
-/** The plan of one stage. Sizes are in bytes, times in seconds. */
+/** The stages of a plan: those that train, and the probe. */
+export const PlanStage = Schema.Literals([...StageName.literals, "probe"])
+export type PlanStage = typeof PlanStage.Type
+
+/**
+ * The plan of one stage. Sizes are in bytes, times in seconds. The probe computes the features of each image once. The time of its solver is
+ * not included.
+ */
 export const StagePlan = Schema.Struct({
-  stage: StageName,
+  stage: PlanStage,
   parameters: Schema.Int,
   /**
    * Multiplications and additions for one image: forward, backward and update. Those of pretraining include the tokenizer's.
@@ -74,11 +84,13 @@ export interface PlanOptions {
   /** Number of images of the training split. */
   readonly images: number
   readonly classes: number
+  /** Number of the classes of pixels; default 1. The stage `segment` needs it. */
+  readonly pixelClasses?: number
   readonly teacherWidth: number
   /** Free bytes on the disk of the run. */
   readonly free?: number
-  /** The stages to plan; all when absent. */
-  readonly stages?: ReadonlyArray<StageName>
+  /** The stages to plan; tokenizer, pretrain and finetune when absent. */
+  readonly stages?: ReadonlyArray<PlanStage>
 }
 
 const STEPS = 3
@@ -94,19 +106,59 @@ const constant = <T>(spec: object): HostOf<T> =>
     return filled
   })
 
+/** Runs something some times, and measures the seconds of one time, and the resident bytes of the process afterwards. */
+const measured = Effect.fnUntraced(function*<A, E, R>(run: Effect.Effect<A, E, R>) {
+  yield* run
+  const began = yield* Clock.currentTimeNanos
+  yield* Effect.repeat(run, { times: STEPS - 1 })
+  const seconds = Number((yield* Clock.currentTimeNanos) - began) / 1e9 / STEPS
+  return { seconds, resident: process.memoryUsage.rss() }
+})
+
 /** Measures the seconds of a step with the computation of its batch, and the resident bytes of the process after it. */
 const tried = Effect.fnUntraced(function*<S, B, M, W, I, O>(step: TrainStep<S, B, M>, before?: Inference<W, I, O>) {
   const engine = yield* Engine.Engine
   const handle = yield* engine.train(step, constant<S>(step.state as object))
   const encoder = before && (yield* engine.infer(before, constant<W>(before.weights as object)))
   const encode = encoder === undefined ? Effect.void : encoder.run(constant<I>(before?.batch as object))
-  const run = Effect.andThen(encode, handle.run(constant<B>(step.batch as object)))
-  yield* run
-  const began = yield* Clock.currentTimeNanos
-  yield* Effect.repeat(run, { times: STEPS - 1 })
-  const seconds = Number((yield* Clock.currentTimeNanos) - began) / 1e9 / STEPS
-  return { seconds, resident: process.memoryUsage.rss() }
+  return yield* measured(Effect.andThen(encode, handle.run(constant<B>(step.batch as object))))
 }, Effect.scoped)
+
+/** The images of a batch of features. */
+const FEATURES = 128
+
+/** Plans the features of a probe: those of the pretrained network of all images, which are kept in memory. */
+const probed = Effect.fnUntraced(function*(preset: Preset, images: number) {
+  const engine = yield* Engine.Engine
+  const { codebook: { size: codes } } = preset.tokenizer
+  const inferenceOf = (batch: number) =>
+    PretrainStep.features(Backbone.sizes(preset.pretrain, codes), Dim.named("batch", batch), preset.probe)
+  const one = inferenceOf(1)
+  const flopsPerImage = Graph.flops(Trace.inference(one).graph)
+  const parameters = Memory.elements(one.weights as object)
+  const some = Math.min(FEATURES, Math.max(2, Math.round(TRIAL_FLOPS / flopsPerImage)))
+  const trial = inferenceOf(some)
+  const { resident, seconds } = yield* Effect.scoped(Effect.gen(function*() {
+    const { run } = yield* engine.infer(trial, constant(trial.weights as object))
+    return yield* measured(run(constant(trial.batch as object)))
+  }))
+  const imagesPerSecond = some / seconds
+  const steps = Math.ceil(images / FEATURES)
+  const time = images / imagesPerSecond
+  return StagePlan.make({
+    stage: "probe",
+    parameters,
+    flopsPerImage,
+    batchSize: FEATURES,
+    stepsPerEpoch: steps,
+    steps,
+    imagesPerSecond,
+    secondsPerEpoch: time,
+    seconds: time,
+    memory: resident + 4 * images * preset.pretrain.vit.width,
+    disk: 0
+  })
+})
 
 /**
  * Plans the stages of a preset on the engine of the environment.
@@ -114,7 +166,7 @@ const tried = Effect.fnUntraced(function*<S, B, M, W, I, O>(step: TrainStep<S, B
  * Fails as the engine does. It fails with `OutOfMemory` if not even two images at a time fit.
  */
 export const plan = Effect.fn("patchword.plan")(function*(preset: Preset, options: PlanOptions) {
-  const { classes, free = Infinity, images, stages = StageName.literals, teacherWidth } = options
+  const { classes, free = Infinity, images, pixelClasses = 1, stages = StageSteps.COMMON, teacherWidth } = options
   const engine = yield* Engine.Engine
 
   const planned = Effect.fnUntraced(function*<S extends { readonly parameters: object }, B, M, W, I, O>(
@@ -167,7 +219,13 @@ export const plan = Effect.fn("patchword.plan")(function*(preset: Preset, option
     })
   })
 
-  const found = yield* StageSteps.visit(preset, { classes, teacherWidth }, stages, planned)
+  const trained = yield* StageSteps.visit(
+    preset,
+    { classes, pixelClasses, teacherWidth },
+    stages.filter((stage) => stage !== "probe"),
+    planned
+  )
+  const found = stages.includes("probe") ? [...trained, yield* probed(preset, images)] : trained
   const memory = Memory.total()
   const disk = found.reduce((sum, one) => sum + one.disk, 0)
   const { encoder, optimizer } = preset.tokenizer
@@ -194,28 +252,43 @@ export const plan = Effect.fn("patchword.plan")(function*(preset: Preset, option
           Memory.show(free)
         } are free; train with the teacher itself, or keep the cache on another disk`
       ]),
-      ...found.flatMap((one) => [
-        ...(one.imagesPerSecond !== null ? [] : [
-          `${one.stage}: the weights, their update and the images of a trial alone take ${
-            Memory.show(one.memory)
-          }, twice while they are handed over, ` +
-          `and ${
-            Memory.show(process.availableMemory())
-          } are free; plan it on a machine with more memory, or choose a ` +
-          "smaller network"
-        ]),
-        ...(one.memory <= memory || one.imagesPerSecond === null ? [] : [
-          `${one.stage}: a batch of ${one.batchSize} takes about ${Memory.show(one.memory)}, and there are ${
-            Memory.show(memory)
-          }; lower ${one.stage}.optimizer.batchSize, or have blocks computed again (--memory low)`
-        ]),
-        ...(one.stepsPerEpoch > 0 ? [] : [
-          `${one.stage}: too few images: one update takes ${
-            one.batchSize * (preset[one.stage].optimizer.accumulate ?? 1)
-          }, and there are ${images}. Nothing would be trained; add images, or lower ${one.stage}.optimizer.batchSize or ` +
-          "accumulate"
-        ])
-      ])
+      ...(yield* Effect.forEach(
+        found,
+        Effect.fnUntraced(function*(one) {
+          const { stage } = one
+          if (stage === "probe") {
+            return one.memory <= memory ? [] : [
+              `probe: the features of ${images} images take ${
+                Memory.show(one.memory)
+              } with the network, and there are ${Memory.show(memory)}; probe with fewer images`
+            ]
+          }
+          const { accumulate = 1 } = yield* StageSteps.optimizerOf(preset, stage)
+          const batchKey = StageSteps.batchKey(stage)
+          return [
+            ...(one.imagesPerSecond !== null ? [] : [
+              `${one.stage}: the weights, their update and the images of a trial alone take ${
+                Memory.show(one.memory)
+              }, twice while they are handed over, ` +
+              `and ${
+                Memory.show(process.availableMemory())
+              } are free; plan it on a machine with more memory, or choose a ` +
+              "smaller network"
+            ]),
+            ...(one.memory <= memory || one.imagesPerSecond === null ? [] : [
+              `${one.stage}: a batch of ${one.batchSize} takes about ${Memory.show(one.memory)}, and there are ${
+                Memory.show(memory)
+              }; lower ${batchKey}, or have blocks computed again (--memory low)`
+            ]),
+            ...(one.stepsPerEpoch > 0 ? [] : [
+              `${one.stage}: too few images: one update takes ${
+                one.batchSize * accumulate
+              }, and there are ${images}. Nothing would be trained; add images, or lower ${batchKey} or ` +
+              "accumulate"
+            ])
+          ]
+        })
+      )).flat()
     ]
   })
 })

@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import * as Config from "../domain/config/Config.ts"
 import { OptimizerConfig } from "../domain/config/OptimizerConfig.ts"
+import type { Preset } from "../domain/config/Preset.ts"
 import { SegmentationConfig } from "../domain/config/SegmentationConfig.ts"
 import * as LayerDecay from "../domain/method/LayerDecay.ts"
 import * as Schedule from "../domain/method/Schedule.ts"
@@ -35,8 +36,18 @@ const BACKBONE = "backbone."
 /** The share of the rate at the first step of a linear schedule's warmup, as published. */
 const WARMUP_START = 1e-6
 
+/** Returns the settings of a preset. Fails with `ConfigError` if it has none. */
+export const settingsOf = (preset: Preset) =>
+  preset.segmentation === null
+    ? Effect.fail(Config.refusal(
+      "segmentation",
+      "expected settings, but this configuration has none",
+      "name a preset that has them (--preset tiny), or give them (--config). A run of an earlier version has none"
+    ))
+    : Effect.succeed(preset.segmentation)
+
 /** Returns the optimizer of a segmentation run. */
-const optimizerOf = (config: SegmentationConfig): OptimizerConfig => {
+export const optimizerOf = (config: SegmentationConfig): OptimizerConfig => {
   const { accumulate, batchSize, betas, lr, steps, warmup, weightDecay } = config
   return new OptimizerConfig({
     lr,

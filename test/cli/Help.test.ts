@@ -139,7 +139,7 @@ describe("the help", () => {
       ["config", "--epochs", "3"],
       "patchword config has no flag --epochs; --epochs is a value of the configuration: --set"
     ],
-    [["plan", "--stages", "foo"], "--stages: expected tokenizer, pretrain or finetune, got \"foo\""],
+    [["plan", "--stages", "foo"], "--stages: expected tokenizer, pretrain, finetune, segment or probe, got \"foo\""],
     [["plan", "--engine", "foo"], "--engine: expected onnx, openvino, tensorflow, xla, reference or auto, got \"foo\""],
     [["plan", "--threads", "x"], "--threads: expected a number, got \"x\""],
     [["plan", "--seed", "1", "--seed", "2"], "--seed is given 2 times, but takes one value"],

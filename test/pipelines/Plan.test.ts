@@ -4,7 +4,9 @@ import { vi } from "vitest"
 import { FinetuneConfig } from "../../src/domain/config/FinetuneConfig.ts"
 import { OptimizerConfig } from "../../src/domain/config/OptimizerConfig.ts"
 import { Preset } from "../../src/domain/config/Preset.ts"
+import * as Presets from "../../src/domain/config/presets/Presets.ts"
 import { PretrainConfig } from "../../src/domain/config/PretrainConfig.ts"
+import { SegmentationConfig } from "../../src/domain/config/SegmentationConfig.ts"
 import { TokenizerConfig } from "../../src/domain/config/TokenizerConfig.ts"
 import { VitConfig } from "../../src/domain/config/VitConfig.ts"
 import * as Engine from "../../src/layers/engine/Engine.ts"
@@ -126,4 +128,35 @@ describe("plan", () => {
       const tokenizer = new TokenizerConfig({ ...preset.tokenizer, encoder: deep })
       assert.isAbove(yield* flops(new Preset({ ...preset, tokenizer })), yield* flops(preset))
     }).pipe(Effect.provide(Engine.layerOnnx({ threads: 1 }))), 20_000)
+
+  it.live("knows segmentation and the probe, and what they keep", () =>
+    Effect.gen(function*() {
+      const { frozen: _, ...plain } = Presets.tiny.segmentation!
+      const vit = new VitConfig({ ...preset.finetune.vit, depth: 4 })
+      const segmentation = new SegmentationConfig({
+        ...plain,
+        frozen: null,
+        vit,
+        taps: [1, 2, 3, 4],
+        head: "linear",
+        batchSize: 4
+      })
+      const options = { ...given, pixelClasses: 3, stages: ["segment", "probe"] as const }
+      const { problems, stages: [segment, probe] } = yield* Plan.plan(new Preset({ ...preset, segmentation }), options)
+      assert.deepStrictEqual(problems, [])
+      const { disk, imagesPerSecond, parameters, seconds, steps, stepsPerEpoch } = segment!
+      assert.deepStrictEqual([stepsPerEpoch, steps], [6, segmentation.steps])
+      assert.closeTo(seconds! * imagesPerSecond!, steps * 4, 1e-6)
+      assert.isAtLeast(disk, 4 * (2 * 3 + 1) * parameters)
+      assert.deepStrictEqual([probe!.disk, probe!.steps], [0, 1])
+      assert.closeTo(probe!.seconds! * probe!.imagesPerSecond!, 24, 1e-6)
+      const few = yield* Plan.plan(new Preset({ ...preset, segmentation }), {
+        ...options,
+        images: 3,
+        stages: ["segment"]
+      })
+      assert.match(few.problems.join(), /^segment: too few images: .* or lower segmentation\.batchSize or accumulate$/)
+      const error = yield* Effect.flip(Plan.plan(preset, options))
+      assert.match(error.message, /^segmentation: expected settings, but this configuration has none/)
+    }).pipe(Effect.provide(Engine.layerOnnx({ threads: 1 }))), 40_000)
 })

@@ -79,7 +79,12 @@ describe("a study", () => {
         const { knn, probe } = Schema.encodeSync(Preset)(preset)
         for (const name of names) {
           const kept = JSON.parse(readFileSync(at("one", "runs", name, "config.json"), "utf8"))
-          assert.deepStrictEqual([kept.knn, kept.probe], [knn, probe])
+          const pooling = kept.pretrain === undefined
+            ? probe.pooling
+            : kept.pretrain.aggregation === null
+            ? "mean"
+            : "cls"
+          assert.deepStrictEqual([kept.knn, kept.probe], [knn, { ...probe, pooling }])
         }
 
         const again = yield* run(Ablation.table5, { out, rows })

@@ -360,10 +360,15 @@ describe("the news of a run", () => {
       const until = (part: string) =>
         texts.pipe(Stream.takeUntil((text) => text.includes(part)), Stream.runCollect, Effect.forkChild)
       const stays = yield* until("never")
-      const first = yield* until("event: points")
-      yield* Effect.sleep("300 millis")
-      yield* fs.writeFileString(path.join(run, "log.jsonl"), row(201), { flag: "a" })
-      const found = yield* Fiber.join(first)
+      const found = yield* texts.pipe(
+        Stream.tap((text) =>
+          text.includes("event: measured")
+            ? fs.writeFileString(path.join(run, "log.jsonl"), row(201), { flag: "a" })
+            : Effect.void
+        ),
+        Stream.takeUntil((text) => text.includes("event: points")),
+        Stream.runCollect
+      )
       assert.deepStrictEqual(eventsOf(found), ["state", "speed", "measured", "points"])
       assert.include(found.at(-1), `["tokenizer","loss",201,`)
       const late = yield* Fiber.join(yield* until("event: measured"))

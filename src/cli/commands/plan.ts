@@ -4,9 +4,12 @@ import { Command, Flag } from "effect/cli"
 import * as Config from "../../domain/config/Config.ts"
 import * as Files from "../../layers/files/Files.ts"
 import { Images } from "../../layers/images/Images.ts"
+import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import * as Card from "../../layers/pjrt/Card.ts"
 import * as DevicePlan from "../../pipelines/DevicePlan.ts"
 import * as Plan from "../../pipelines/Plan.ts"
+import * as StageSteps from "../../pipelines/StageSteps.ts"
+import * as AnnotatedBatches from "../../pipelines/training/AnnotatedBatches.ts"
 import * as Batches from "../../pipelines/training/Batches.ts"
 import * as Memory from "../../pipelines/training/Memory.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
@@ -32,6 +35,10 @@ const VALUES = 14
 
 const timeOf = ({ imagesPerSecond }: typeof Plan.StagePlan.Type, seconds: number | null): string =>
   seconds === null ? imagesPerSecond === null ? UNKNOWN : "none" : Duration.show(seconds, figure)
+
+/** The parts of the configuration that a stage depends on. Pretraining needs the sizes of a tokenizer. */
+const partsOf = (stage: Plan.PlanStage) =>
+  stage === "segment" ? ["segmentation"] as const : stage === "probe" ? ["pretrain", stage] as const : [stage] as const
 
 /** Makes the rows of a table, with a column for each stage. */
 const rowsOf = <S>(stages: ReadonlyArray<S>) => (name: string, of: (stage: S) => string): string =>
@@ -84,7 +91,10 @@ export const plan = Command.make("plan", {
     Described.withDefault("channels of the teacher's features: 48 of hog, 512 of CLIP ViT-B, 768 of DINO ViT-B", 48)
   ),
   stages: Flag.String("stages").pipe(
-    Described.withDefault(`one or more of ${Plan.StageName.literals.join(", ")}`, Plan.StageName.literals.join(",")),
+    Described.withDefault(
+      `one or more of ${Plan.PlanStage.literals.join(", ")}; segment needs images with classes of pixels`,
+      StageSteps.COMMON.join(",")
+    ),
     Flag.map(Flags.names)
   ),
   ...EngineFlags.flags,
@@ -94,27 +104,33 @@ export const plan = Command.make("plan", {
   json: Flags.json
 }, (given) =>
   Effect.gen(function*() {
-    const stages = yield* Effect.forEach(given.stages, Config.decode(Plan.StageName, "--stages"))
+    const stages = yield* Effect.forEach(given.stages, Config.decode(Plan.PlanStage, "--stages"))
+    const trained = stages.filter((stage) => stage !== "probe")
     // Pretraining needs the sizes of a tokenizer.
-    yield* ConfigFlags.onlyOf([...new Set(["tokenizer", ...stages])], given)
+    yield* ConfigFlags.onlyOf([...new Set(["tokenizer" as const, ...stages.flatMap(partsOf)])], given)
     const preset = yield* ConfigFlags.resolve(given)
     const loaded = Effect.flatMap(Images, ({ load }) => load(given.split))
     const colours = preset.tokenizer.augment
+    const pixelClassesOf = (set: ImageSet) =>
+      stages.includes("segment")
+        ? Effect.map(AnnotatedBatches.annotated(set), ({ pixelClasses }) => pixelClasses.length)
+        : Effect.succeed(1)
     const planned = Effect.gen(function*() {
       const set = yield* loaded
       const found = yield* Plan.plan(preset, {
         images: set.length,
         classes: set.classes.length,
+        pixelClasses: yield* pixelClassesOf(set),
         teacherWidth: given.teacherWidth,
         free: yield* Files.free("."),
         stages
       })
       yield* Console.log(given.json ? JSON.stringify({ ...found, ...Print.missing([set]) }) : table(found))
-      const [first] = found.stages
+      const [first] = trained
       if (first !== undefined && found.stages.every(({ stepsPerEpoch }) => stepsPerEpoch === 0)) {
-        const { accumulate = 1, batchSize } = preset[first.stage].optimizer
+        const { accumulate = 1, batchSize } = yield* StageSteps.optimizerOf(preset, first)
         const { length: images, name } = set
-        return yield* Batches.tooFewImages({ stage: first.stage, set: name, images, batchSize, batches: accumulate })
+        return yield* Batches.tooFewImages({ stage: first, set: name, images, batchSize, batches: accumulate })
       }
     })
     if (Option.isNone(given.device)) {
@@ -124,8 +140,9 @@ export const plan = Command.make("plan", {
     const found = yield* DevicePlan.devicePlan(preset, {
       card: given.device.value,
       classes: set.classes.length,
+      pixelClasses: yield* pixelClassesOf(set),
       precision: given.precision,
-      stages,
+      stages: trained,
       teacherWidth: given.teacherWidth
     })
     yield* Console.log(given.json ? JSON.stringify({ ...found, ...Print.missing([set]) }) : deviceTable(found))

@@ -7,7 +7,7 @@ import { Images } from "../../layers/images/Images.ts"
 import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import * as Segmentation from "../../pipelines/evaluate/Segmentation.ts"
 import * as SegmentationPage from "../../pipelines/report/SegmentationPage.ts"
-import { segment as train, type SegmentStart } from "../../pipelines/Segment.ts"
+import { segment as train, type SegmentStart, settingsOf } from "../../pipelines/Segment.ts"
 import { segmentFrozen } from "../../pipelines/SegmentFrozen.ts"
 import * as Network from "../../pipelines/trained/Network.ts"
 import type * as Segmenter from "../../pipelines/trained/Segmenter.ts"
@@ -56,14 +56,7 @@ export const segment = Command.make("segment", {
   Effect.gen(function*() {
     yield* ConfigFlags.onlyOf(["segmentation"], given)
     const preset = yield* RunConfig.begin(given, Option.some(given.from))
-    const { segmentation: config } = preset
-    if (config === null) {
-      return yield* Config.refusal(
-        "segmentation",
-        "expected settings, but this configuration has none",
-        "name a preset that has them (--preset tiny), or give them (--config). A run of an earlier version has none"
-      )
-    }
+    const config = yield* settingsOf(preset)
     const stage = given.frozen ? "segment-frozen" : "segment"
     const continueFrom = yield* ContinueFlags.resolve(given, stage)
     if (given.frozen && continueFrom !== undefined) {

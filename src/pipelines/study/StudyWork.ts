@@ -57,13 +57,15 @@ export const of = Effect.fnUntraced(function*(
     ({ problems }) => new Config.ConfigError({ source: `the row ${row.name}`, problems })
   )
   const plain = yield* Effect.orDie(Schema.encodeEffect(Preset.Preset)(preset))
+  const shared = yield* Effect.orDie(Schema.encodeEffect(Preset.Preset)(base))
   const teacher = teachers[row.teacher]?.name ?? ""
   const stages = STAGES[row.start]
   const units = stages.map((stage, i): Unit => {
     const parts = Object.fromEntries(stages.slice(0, i + 1).map((part) => [part, plain[part]]))
     const config = { ...parts, teacher, from: stages[i - 1] ?? (stage === "finetune" ? "teacher" : null) }
-    const evaluations = { probe: plain.probe, knn: plain.knn }
-    return { stage, folder: `${RUNS}/${stage}-${digest(config)}`, config: { ...config, ...evaluations } }
+    // Rows with other probes share a tokenizer.
+    const { knn, probe } = stage === "tokenizer" ? shared : plain
+    return { stage, folder: `${RUNS}/${stage}-${digest(config)}`, config: { ...config, probe, knn } }
   })
   const work: Work = { row, seed, preset, units }
   return work
