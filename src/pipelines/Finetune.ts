@@ -28,6 +28,7 @@ import { examineClassifier } from "./evaluate/Classify.ts"
 import * as Classifier from "./trained/Classifier.ts"
 import * as Inference from "./trained/Inference.ts"
 import * as Batches from "./training/Batches.ts"
+import * as RankShare from "./training/RankShare.ts"
 import * as SampleBatch from "./training/SampleBatch.ts"
 import * as Stage from "./training/Stage.ts"
 import * as Start from "./training/Start.ts"
@@ -119,13 +120,12 @@ const mixed = (
 /** Makes the batches of the steps: images and targets, after random erasing and mixing. */
 const data = Effect.fnUntraced(function*(
   config: FinetuneConfig,
-  set: ImageSet,
-  specs: ReturnType<typeof stepOf>["batch"]
+  set: ImageSet
 ) {
   const { augment, erasing, optimizer: { accumulate, batchSize }, sampling, seed, vit } = config
   // Whatever the stage is called: whoever compares two starts shows them the same.
   const stage = "finetune"
-  const { batch, recycle, stepsPerEpoch } = yield* Batches.training({
+  const { batch, recycle, rows, stepsPerEpoch } = yield* Batches.training({
     stage,
     set,
     seed,
@@ -134,13 +134,14 @@ const data = Effect.fnUntraced(function*(
     size: vit.imageSize,
     augment,
     sampling,
+    share: RankShare.mirrored,
     policies: config
   })
   const keyOf = Stage.keys(stage, seed)
   const rates = Schedule.dropPathRates(vit.dropPath, vit.depth)
-  const size = Dim.named("batch", batchSize)
+  const size = Dim.named("batch", rows.length)
   const classes = Dim.named("classes", set.classes.length)
-  const { images: { shape } } = specs
+  const { images: { shape } } = stepOf(config, classes, size).batch
   return {
     stepsPerEpoch,
     batch: Effect.fnUntraced(function*(index: number, hyper: HostOf<AdamW.Hyper>) {
@@ -153,7 +154,14 @@ const data = Effect.fnUntraced(function*(
         labels: HostTensor.make([size], "int32", labels),
         ...(targets === undefined ? {} : { targets: HostTensor.make([size, classes], "float32", targets) }),
         hyper,
-        ...(vit.dropPath > 0 ? { dropPath: DropPath.draw(rates, size, keyOf("dropPath", index)) } : {})
+        ...(vit.dropPath > 0
+          ? {
+            dropPath: RankShare.pick(
+              DropPath.draw(rates, Dim.named("batch", batchSize), keyOf("dropPath", index)),
+              rows
+            )
+          }
+          : {})
       }
     }),
     sample: ({ images }: { readonly images: Parameters<typeof SampleBatch.images>[0] }) =>
@@ -322,7 +330,7 @@ export const finetune = Effect.fn("patchword.finetune")(function*(
   const { message } = yield* Progress
   for (const line of [...begun?.said ?? [], ...croppedLate(config)]) yield* message(`${stage}: ${line}`)
   const step = stepOf(config, classes.length)
-  const made = yield* data(config, set, step.batch)
+  const made = yield* data(config, set)
   const evaluation = chooser && (yield* choosing(stage, config, classes, chooser, rule, made.stepsPerEpoch))
   const tensors = yield* Stage.train({
     ...options,

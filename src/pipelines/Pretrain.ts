@@ -24,6 +24,7 @@ import type * as Tokenizer from "./trained/Tokenizer.ts"
 import * as Batches from "./training/Batches.ts"
 import * as Encoder from "./training/Encoder.ts"
 import * as Masking from "./training/Masking.ts"
+import * as RankShare from "./training/RankShare.ts"
 import * as SampleBatch from "./training/SampleBatch.ts"
 import * as Stage from "./training/Stage.ts"
 
@@ -58,13 +59,12 @@ const data = Effect.fnUntraced(function*(
   config: PretrainConfig,
   tokenizer: Tokenizer.Tokenizer,
   set: ImageSet,
-  drawn: Mask,
-  specs: ReturnType<typeof stepOf>["batch"]
+  drawn: Mask
 ) {
   const { augment, masking, optimizer: { accumulate, batchSize }, sampling, seed, vit } = config
   // Both see the same pictures.
   yield* Batches.checkColours(set, tokenizer.config.augment, "the tokenizer")
-  const { batch, recycle, stepsPerEpoch } = yield* Batches.training({
+  const { batch, recycle, rows: own, stepsPerEpoch } = yield* Batches.training({
     stage,
     set,
     seed,
@@ -73,9 +73,11 @@ const data = Effect.fnUntraced(function*(
     size: vit.imageSize,
     secondSize: tokenizer.config.encoder.imageSize,
     augment,
-    sampling
+    sampling,
+    share: RankShare.contiguous
   })
-  const codesOf = yield* Encoder.open(tokenizer, set, batchSize)
+  const { batch: specs } = stepOf(config, tokenizer.config.codebook.size, own.length)
+  const codesOf = yield* Encoder.open(tokenizer, set, own.length)
   const keyOf = Stage.keys(stage, seed)
   const rates = dropPathRates(config)
   return {
@@ -94,7 +96,9 @@ const data = Effect.fnUntraced(function*(
         labels: HostTensor.make(specs.labels.shape, "int32", rows.map((row) => codes[row]!)),
         hyper,
         ...(vit.dropPath > 0
-          ? { dropPath: DropPath.draw(rates, Dim.named("batch", batchSize), keyOf("dropPath", index)) }
+          ? {
+            dropPath: RankShare.pick(DropPath.draw(rates, Dim.named("batch", batchSize), keyOf("dropPath", index)), own)
+          }
           : {})
       }
     }),
@@ -157,7 +161,7 @@ export const pretrain = Effect.fn("patchword.pretrain")(function*(
   const codes = tokenizer.config.codebook.size
   const step = stepOf(config, codes)
   const teacherDigest = Weights.digest(tokenizer.tensors)
-  const batches = yield* data(stage, config, tokenizer, set, mask, step.batch)
+  const batches = yield* data(stage, config, tokenizer, set, mask)
   const look = HealthWatch.ofBackbone(stage, config, codes, config.optimizer.steps(batches.stepsPerEpoch))
   const tensors = yield* Stage.train({
     ...options,

@@ -20,6 +20,7 @@ import * as Decoder from "./trained/Decoder.ts"
 import * as Tokenizer from "./trained/Tokenizer.ts"
 import * as Batches from "./training/Batches.ts"
 import * as Encoder from "./training/Encoder.ts"
+import * as RankShare from "./training/RankShare.ts"
 import * as Stage from "./training/Stage.ts"
 
 /** The state of training, without the types of its many shapes: the compiler would take long to compare them. */
@@ -66,12 +67,12 @@ const data = Effect.fnUntraced(function*(
   config: DecoderConfig,
   tokenizer: Tokenizer.Tokenizer,
   set: ImageSet,
-  specs: Step["batch"]
+  specsOf: (images: number) => Step["batch"]
 ) {
   const { augment, optimizer: { accumulate, batchSize }, sampling, seed } = config
   // Both see the same pictures.
   yield* Batches.checkColours(set, tokenizer.config.augment, "the tokenizer")
-  const { batch, recycle, stepsPerEpoch } = yield* Batches.training({
+  const { batch, recycle, rows, stepsPerEpoch } = yield* Batches.training({
     stage,
     set,
     seed,
@@ -79,9 +80,11 @@ const data = Effect.fnUntraced(function*(
     accumulate,
     size: tokenizer.config.encoder.imageSize,
     augment,
-    sampling
+    sampling,
+    share: RankShare.contiguous
   })
-  const codesOf = yield* Encoder.open(tokenizer, set, batchSize)
+  const specs = specsOf(rows.length)
+  const codesOf = yield* Encoder.open(tokenizer, set, rows.length)
   return {
     stepsPerEpoch,
     batch: Effect.fnUntraced(function*(index: number, hyper: HostOf<AdamW.Hyper>) {
@@ -172,7 +175,7 @@ export const trainDecoder = Effect.fn("patchword.trainDecoder")(function*(
     teacherDigest: described.tokenizer,
     seed: config.seed,
     step,
-    ...(yield* data(stage, config, tokenizer, set, step.batch)),
+    ...(yield* data(stage, config, tokenizer, set, (rows) => stepOf(described, tokenizer, rows).batch)),
     optimizer: config.optimizer,
     initial: initial(described, codebook, tokenizer.tensors, step),
     measure,

@@ -23,6 +23,7 @@ import * as Tokenizer from "./trained/Tokenizer.ts"
 import * as Batches from "./training/Batches.ts"
 import type * as Continuation from "./training/Continuation.ts"
 import * as GivenInCode from "./training/GivenInCode.ts"
+import * as RankShare from "./training/RankShare.ts"
 import * as SampleBatch from "./training/SampleBatch.ts"
 import * as Stage from "./training/Stage.ts"
 import * as Targets from "./training/Targets.ts"
@@ -110,7 +111,17 @@ export const batches = Effect.fnUntraced(function*(
   const set = yield* (yield* Images).load(split)
   const { accumulate, batchSize } = optimizer
   const size = encoder.imageSize
-  const found = yield* Batches.training({ stage, set, seed, batchSize, accumulate, size, augment, sampling })
+  const found = yield* Batches.training({
+    stage,
+    set,
+    seed,
+    batchSize,
+    accumulate,
+    size,
+    augment,
+    sampling,
+    share: RankShare.contiguous
+  })
   return { ...found, set }
 })
 
@@ -314,9 +325,9 @@ export const trainTokenizer = Effect.fn("patchword.trainTokenizer")(function*(
     teacherDigest,
     seed: config.seed,
     step,
-    ...data(stage, config, quantizer, images, step.batch),
+    ...data(stage, config, quantizer, images, stepOf(config, teacherWidth, quantizer, images.rows.length).batch),
     optimizer: config.optimizer,
-    initial: initial(stage, config, quantizer, Tokenizer.sizes(config, teacherWidth), images.batch(0)),
+    initial: initial(stage, config, quantizer, Tokenizer.sizes(config, teacherWidth), images.whole(0)),
     measure,
     watch: ({ metrics: { counts, gradientNorm, reconstruction }, step }) =>
       look({

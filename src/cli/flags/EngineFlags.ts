@@ -3,6 +3,8 @@ import { Effect, Layer } from "effect"
 import { Flag } from "effect/cli"
 import * as Config from "../../domain/config/Config.ts"
 import * as Engine from "../../layers/engine/Engine.ts"
+import { physicalCores } from "../../layers/machine/Processor.ts"
+import * as Ranks from "../../layers/ranks/Ranks.ts"
 import * as Described from "./Described.ts"
 
 /** The engine and its options. */
@@ -63,17 +65,30 @@ const ofOneEngine = ({ deterministic, devices, memory, platform, xla }: EngineFl
   ].filter(({ isGiven }) => isGiven)
 
 /** The engine that the flags name. Fails with 64 when it does not do what is asked, and as its layer does. */
-export const layer = (given: EngineFlags): Layer.Layer<Engine.Engine, Engine.EngineError | Config.ConfigError> => {
+export const layer = (given: EngineFlags): Layer.Layer<Engine.Engine, Engine.EngineError | Config.ConfigError> =>
+  Layer.unwrap(Effect.map(Ranks.Ranks, (ranks) => engineOf(given, ranks)))
+
+const engineOf = (
+  given: EngineFlags,
+  { collectives: ranks, local, size }: Ranks.Ranks
+): Layer.Layer<Engine.Engine, Engine.EngineError | Config.ConfigError> => {
   const { engine: name, memory, precision, threads, xla } = given
   const refused = (message: string, advice: string) =>
     Layer.effect(Engine.Engine, Effect.fail(Config.refusal(`--engine ${name}`, message, advice)))
-  const own = threads > 0 ? { threads } : {}
+  // Ranks on one machine share its cores.
+  const own = threads > 0 ? { threads } : size > 1 ? { threads: Math.max(1, Math.floor(physicalCores() / local)) } : {}
   const foreign = ofOneEngine(given).find(({ engine }) => engine !== name)
   if (foreign !== undefined) {
     const { engine, flag } = foreign
     return refused(
       `expected no ${flag}, which is for --engine ${engine}`,
       `leave out ${flag}, or write --engine ${engine}`
+    )
+  }
+  if (size > 1 && name !== "onnx") {
+    return refused(
+      `expected --engine onnx, the engine of several ranks, and ${size} ranks were started`,
+      "leave out --engine"
     )
   }
   switch (name) {
@@ -113,6 +128,6 @@ export const layer = (given: EngineFlags): Layer.Layer<Engine.Engine, Engine.Eng
         const able = precision === "bf16" ? "openvino, tensorflow or xla" : "tensorflow or xla"
         return refused("expected --precision fp32", `leave out --precision, or take ${able} for ${precision}`)
       }
-      return name === "onnx" ? Engine.layerOnnx({ ...own, memory }) : Engine.layerReference
+      return name === "onnx" ? Engine.layerOnnx({ ...own, memory, ...(ranks && { ranks }) }) : Engine.layerReference
   }
 }

@@ -1,7 +1,9 @@
 /** The services that flags name, together. */
 import { Effect, Layer } from "effect"
 import type { Preset } from "../../domain/config/Preset.ts"
-import * as Runs from "../../layers/run/Runs.ts"
+import * as Ranks from "../../layers/ranks/Ranks.ts"
+import * as RankedRuns from "../../layers/run/RankedRuns.ts"
+import type * as Runs from "../../layers/run/Runs.ts"
 import * as Print from "../terminal/Print.ts"
 import * as ConfigFlags from "./ConfigFlags.ts"
 import * as EngineFlags from "./EngineFlags.ts"
@@ -23,7 +25,11 @@ export const training = (
   { augment }: { readonly augment: ImagesFlags.Colours },
   config: Parameters<typeof Runs.layer>[1]["config"]
 ) =>
-  Layer.mergeAll(imagesAndEngine(given, augment, given.out), Print.progress(given.json)).pipe(
-    // First of all: lists of images are kept in it, and it is not left where another one fails.
-    Layer.provideMerge(Runs.layer(given.out, { config, stages: ConfigFlags.NAMES }))
-  )
+  Layer.unwrap(Effect.map(Ranks.Ranks, ({ rank }) =>
+    // Rank 0 writes the run and tells how it goes.
+    (rank === 0
+      ? Layer.merge(imagesAndEngine(given, augment, given.out), Print.progress(given.json))
+      : imagesAndEngine(given, augment)).pipe(
+        // First of all: lists of images are kept in it, and it is not left where another one fails.
+        Layer.provideMerge(RankedRuns.layer(given.out, { config, stages: ConfigFlags.NAMES }))
+      )))

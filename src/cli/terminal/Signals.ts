@@ -80,8 +80,16 @@ const say = (text: string): void => {
   process.stderr.write(`${process.stderr.isTTY ? "\n" : ""}${text}\n`)
 }
 
+/** What is other for a rank of several. */
+interface Several {
+  /** Is called in place of an interruption. */
+  readonly instead?: () => void
+  /** The number of ranks. */
+  readonly ranks?: number
+}
+
 /** Runs the program of a command line as that of the process. */
-export const runMain = (words: ReadonlyArray<string>) => {
+export const runMain = (words: ReadonlyArray<string>, { instead, ranks }: Several = {}) => {
   const { first, lost, resumes } = stopOf(words)
   return Runtime.makeRunMain(({ fiber, teardown }) => {
     let received: Signal | undefined
@@ -91,6 +99,7 @@ export const runMain = (words: ReadonlyArray<string>) => {
     const onSignal = (signal: Signal) => {
       if (received !== undefined) return
       received = signal
+      if (instead !== undefined) return instead()
       // A program that has nothing to save ends before the interruption returns.
       say(`${signal}: patchword ${first}`)
       fiber.interruptUnsafe(fiber.id)
@@ -107,7 +116,13 @@ export const runMain = (words: ReadonlyArray<string>) => {
       teardown(exit, (code) => {
         const stopped = received !== undefined && Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
         const ended = stopped ? CODES[received!] : code
-        if (stopped && resumes) say(`this goes on: ${commandOf(words, process.env["npm_lifecycle_event"])}`)
+        if (stopped && resumes) {
+          say(
+            `this goes on: ${ranks === undefined ? "" : `mpiexec -n ${ranks} `}${
+              commandOf(words, process.env["npm_lifecycle_event"])
+            }`
+          )
+        }
         if (received !== undefined || ended !== 0) process.exit(ended)
       })
     })

@@ -35,6 +35,8 @@ export interface Ranks {
   /** The number of this rank, from 0. */
   readonly rank: number
   readonly size: number
+  /** The number of ranks on this machine. */
+  readonly local: number
   /** Sums an array over all ranks, in place. Afterwards every rank has the same bytes. */
   readonly allReduce: (values: Float32Array) => Effect.Effect<void, RanksError>
   /** Waits for all ranks. */
@@ -49,6 +51,7 @@ export interface Ranks {
 const single: Ranks = {
   rank: 0,
   size: 1,
+  local: 1,
   allReduce: () => Effect.void,
   barrier: Effect.void,
   broadcast: () => Effect.void
@@ -99,6 +102,8 @@ export interface MpiOptions {
   readonly launcher?: MpiLibrary.Launcher
   /** The number of ranks that were started. A library that finds another number is refused. */
   readonly started?: number
+  /** The number of ranks that were started on this machine; all of them when absent. */
+  readonly local?: number
   /** A rank that says nothing for so long is lost; default 8 seconds. */
   readonly limit?: Duration.Input
   /** Asks rank 0 to stop when it is aborted. */
@@ -225,6 +230,7 @@ const start = Effect.fnUntraced(function*(options: MpiOptions) {
   const ranks: Ranks = {
     rank,
     size,
+    local: options.local ?? size,
     allReduce: ({ buffer, byteLength, byteOffset }) => inParts("sum", new Uint8Array(buffer, byteOffset, byteLength)),
     broadcast: (bytes) => inParts("broadcast", bytes),
     barrier: turn(call("barrier", new SharedArrayBuffer(0))),

@@ -128,6 +128,9 @@ const ofStage = <A, E, R>(self: Effect.Effect<A, E, R>, stage: string) =>
 const inFiles = <A, E, R>(self: Effect.Effect<A, E, R>, stage: string) =>
   ofStage(Effect.andThen(StageName.check(stage), self), stage)
 
+/** Returns the name of the batch of a failed step in the run. */
+export const batchName = (stage: string, step: number): string => `${REPLAY}${stage}-step-${step}`
+
 const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs> => {
   const { directory } = store
   const place = Option.getOrElse(directory, () => "in memory")
@@ -221,7 +224,7 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
     ),
     saveBatch: Effect.fn("patchword.Runs.saveBatch")(
       (stage: string, step: number, batch: Weights.Weights) => {
-        const name = `${REPLAY}${stage}-step-${step}`
+        const name = batchName(stage, step)
         return Effect.as(store.writeBatch(stageWeights(name), batch), name)
       },
       inFiles,

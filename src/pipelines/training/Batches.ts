@@ -11,8 +11,10 @@ import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as ImageSet from "../../layers/images/reading/ImageSet.ts"
 import * as Augment from "../../layers/images/views/Augment.ts"
 import * as ViewWorkers from "../../layers/images/views/ViewWorkers.ts"
+import { Ranks } from "../../layers/ranks/Ranks.ts"
 import type { HostTensor } from "../../shapes/HostTensor.ts"
 import * as EvaluationMetrics from "./EvaluationMetrics.ts"
+import * as RankShare from "./RankShare.ts"
 
 /** There are fewer images than one update needs. */
 export class TooFewImages extends TaggedError<TooFewImages>()("TooFewImages", {
@@ -139,8 +141,12 @@ const recycler = () => {
 /** Random views of a set in random order, epoch by epoch. */
 export interface TrainingBatches {
   readonly stepsPerEpoch: number
-  /** Returns the batch of a step, counted from 0. */
+  /** The rows of a batch that this rank makes; all rows with one rank. */
+  readonly rows: ReadonlyArray<number>
+  /** Returns the rows of this rank of the batch of a step, counted from 0. */
   readonly batch: (step: number) => Effect.Effect<ImageBatch, Effect.Error<ReturnType<ImageSet.ImageSet["image"]>>>
+  /** Returns all rows of the batch of a step. */
+  readonly whole: TrainingBatches["batch"]
   /** Returns the memory of images that are no longer used, for later batches. */
   readonly recycle: (used: ReadonlyArray<Float32Array>) => void
 }
@@ -164,6 +170,8 @@ export const training = Effect.fnUntraced(function*(options: {
   readonly sampling?: typeof Sampling.Sampling.Type | undefined
   /** This reader, if there are several. `batchSize` is the number of images of each. */
   readonly shard?: Sampling.Shard
+  /** The rows that each of several ranks makes. By default, every rank makes all rows. */
+  readonly share?: RankShare.Share
   /** The augmentations of a classifier's views. Without them, the views are those of pretraining. */
   readonly policies?: Augment.Recipe["policies"]
 }): Effect.fn.Return<TrainingBatches, TooFewImages | OtherColours | Classes.ClassesError, Scope.Scope> {
@@ -177,6 +185,7 @@ export const training = Effect.fnUntraced(function*(options: {
     seed,
     set,
     shard = { index: 0, count: 1 },
+    share = (whole) => RankShare.contiguous(whole, ALONE),
     size,
     stage
   } = options
@@ -188,13 +197,13 @@ export const training = Effect.fnUntraced(function*(options: {
     return yield* tooFewImages({ stage, set: set.name, images, batchSize, batches: accumulate * shard.count })
   }
   const { memory, recycle } = recycler()
+  const rows = share(batchSize, yield* Ranks)
   const put = yield* ViewWorkers.make({ size, secondSize, augment, policies })
-  return {
-    stepsPerEpoch,
-    recycle,
-    batch: Effect.fnUntraced(function*(step) {
-      const { draws, epoch, places: indices } = sampler.batch(step)
-      const shown = Augment.allocate(batchSize, size, secondSize, memory)
+  const make = (own: ReadonlyArray<number>): TrainingBatches["batch"] =>
+    Effect.fnUntraced(function*(step) {
+      const { draws: all, epoch, places } = sampler.batch(step)
+      const [draws, indices] = [own.map((row) => all[row]!), own.map((row) => places[row]!)]
+      const shown = Augment.allocate(own.length, size, secondSize, memory)
       yield* fill(
         set,
         indices,
@@ -202,8 +211,11 @@ export const training = Effect.fnUntraced(function*(options: {
       )
       return { epoch, indices, draws, labels: labelsOf(set, indices), ...shown }
     })
-  }
+  return { stepsPerEpoch, recycle, rows, batch: make(rows), whole: make(RankShare.contiguous(batchSize, ALONE)) }
 })
+
+/** The only rank. */
+const ALONE = { rank: 0, size: 1 } as const
 
 const labelsOf = (set: ImageSet.ImageSet, indices: ReadonlyArray<number>): Int32Array =>
   Int32Array.from(indices, (index) => set.labels[index]!)

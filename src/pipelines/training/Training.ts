@@ -11,6 +11,7 @@ import * as Json from "../../domain/values/Json.ts"
 import { TaggedError } from "../../domain/values/TaggedError.ts"
 import { Engine, type EngineError, Reason, type TrainHandle } from "../../layers/engine/Engine.ts"
 import * as Files from "../../layers/files/Files.ts"
+import * as Ranks from "../../layers/ranks/Ranks.ts"
 import { Checkpoints, type CheckpointsError } from "../../layers/run/Checkpoints.ts"
 import { Progress } from "../../layers/run/Progress.ts"
 import { evaluationsOf, Runs, type RunsError } from "../../layers/run/Runs.ts"
@@ -257,6 +258,7 @@ export const train = Effect.fn("patchword.train")(
     | E3
     | Config.ConfigError
     | TrainingError
+    | Ranks.RanksError
     | EngineError
     | CheckpointsError
     | RunsError
@@ -270,6 +272,16 @@ export const train = Effect.fn("patchword.train")(
       "patchword.batch_size": batchSize
     })
     yield* Memory.checkFits(stage, step.state as object)
+    const { about } = yield* Engine
+    const { config, dataDigest, seed } = options
+    yield* Ranks.agree(`${stage} stage`, {
+      config,
+      data: dataDigest,
+      engine: ComputedOn.of(about),
+      seed,
+      batchSize,
+      steps
+    })
     const runs = yield* Runs
     const progress = yield* Progress
     const resumed = yield* resume(options)

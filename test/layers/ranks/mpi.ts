@@ -27,9 +27,10 @@ export const killAll = () => {
   children.clear()
 }
 
-export const start = (ranks: number, words: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}): Job => {
-  const node = [process.execPath, "--disable-warning=ExperimentalWarning"]
-  const child = spawn(launcher, ["-n", String(ranks), ...node, ...words], { env: { ...process.env, ...env } })
+const node = [process.execPath, "--disable-warning=ExperimentalWarning"]
+
+export const start = (ranks: number, words: ReadonlyArray<string>, program: ReadonlyArray<string> = node): Job => {
+  const child = spawn(launcher, ["-n", String(ranks), ...program, ...words])
   children.add(child)
   const lines: Array<string> = []
   const waiting = new Set<() => void>()
