@@ -124,15 +124,22 @@ const TAG = 0
 const kindOf = (file: string, version: string): Kind =>
   /libmpi_abi[^/]*$/.test(file) ? "standard" : version.startsWith("Open MPI") ? "openmpi" : "mpich"
 
-/** Settings of MPICH that fix the order in which sums are added, so that they have the same bytes from run to run. */
+/**
+ * Settings of MPICH that fix the order in which sums are added, so that they have the same bytes from run to run. Those of UCX keep it from
+ * taking over signals and calls for memory: V8 needs them for WebAssembly, and the process would crash.
+ */
 const FIXED: Readonly<Record<string, string>> = {
   MPIR_CVAR_ALLREDUCE_INTRA_ALGORITHM: "reduce_scatter_allgather",
   MPIR_CVAR_IALLREDUCE_INTRA_ALGORITHM: "sched_reduce_scatter_allgather",
-  MPIR_CVAR_DEVICE_COLLECTIVES: "none"
+  MPIR_CVAR_DEVICE_COLLECTIVES: "none",
+  UCX_ERROR_SIGNALS: "",
+  UCX_MEM_EVENTS: "n"
 }
 
 /** Loads a library from a file, or by its name in the system's search. */
 export const load = (file: string): Mpi => {
+  // UCX reads its variables as soon as it is loaded.
+  for (const [name, value] of Object.entries(FIXED)) setVariable(name, value)
   // Open MPI's own parts look for its symbols among those of all libraries.
   const library = koffi().load(file, { global: true })
   const text = Buffer.alloc(LONGEST_VERSION)
@@ -200,7 +207,6 @@ export const load = (file: string): Mpi => {
     version,
     world,
     init: () => {
-      for (const [name, value] of Object.entries(FIXED)) setVariable(name, value)
       const provided: [number] = [0]
       init(null, null, multiple, provided)
       if (provided[0] < multiple) throw new Error(`${version} was built without threads (MPI_THREAD_MULTIPLE)`)
