@@ -22,6 +22,7 @@ import { type Html, html, json, raw } from "../pipelines/report/Html.ts"
 import * as Script from "../pipelines/report/Script.ts"
 import * as ReportStyle from "../pipelines/report/Style.ts"
 import * as Registry from "../pipelines/runs/Registry.ts"
+import * as RunDigests from "../pipelines/trained/RunDigests.ts"
 import * as Frame from "./pages/Frame.ts"
 import type { Links, Named } from "./pages/Links.ts"
 import type { Module } from "./pages/Modules.ts"
@@ -94,7 +95,14 @@ export const render = Effect.fn("patchword.Exported.render")(
     const sections = [sectionOf(FIRST, RunList.page(runs, folders, links))]
     for (const run of runs) {
       for (const view of Views.all) {
-        const place = { ...run, links, atlas: Atlas.open, from: charts.length, inner: "" }
+        const place = {
+          ...run,
+          links,
+          atlas: Atlas.open,
+          digests: (run: string) => RunDigests.of(run),
+          from: charts.length,
+          inner: ""
+        }
         const shown = yield* Inside.within([run.run.path])(Views.page(view, place))
         if (shown === undefined) continue
         charts.push(...shown.page.charts ?? [])

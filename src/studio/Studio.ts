@@ -272,7 +272,15 @@ const make = Effect.fnUntraced(function*(options: Options) {
           run,
           Effect.fnUntraced(function*(named) {
             const found = Views.find(view)
-            const shown = found && (yield* Views.page(found, { ...named, links, atlas: opened.atlas, from: 0, inner }))
+            const shown = found &&
+              (yield* Views.page(found, {
+                ...named,
+                links,
+                atlas: opened.atlas,
+                digests: opened.digests,
+                from: 0,
+                inner
+              }))
             if (shown === undefined) return lost(request, `The view ${view}`)
             const answer = show(request, shown.page, shown.modules.map(BrowserModules.nameOf), shown.isLost ? 404 : 200)
             return shown.runsWasm

@@ -87,7 +87,8 @@ export const atlas: Atlas.Atlas = {
 export const write = Effect.fnUntraced(function*(
   run: string,
   pictures: ReadonlyArray<number>,
-  figures: Partial<Atlas.Figures> = {}
+  figures: Partial<Atlas.Figures> = {},
+  tokenizer = atlas.index.tokenizer
 ) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -96,6 +97,7 @@ export const write = Effect.fnUntraced(function*(
   const arrays = Safetensors.encode(atlas.tensors)
   const index = {
     ...atlas.index,
+    tokenizer,
     figures: { ...atlas.index.figures, ...figures },
     arrays: createHash("sha256").update(arrays).digest("hex")
   }

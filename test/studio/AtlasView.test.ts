@@ -2,12 +2,15 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Path } from "effect"
 import sharp from "sharp"
+import * as Weights from "../../src/layers/weights/Weights.ts"
+import * as OtherWeights from "../../src/pipelines/artifacts/OtherWeights.ts"
 import * as Atlas from "../../src/pipelines/atlas/Atlas.ts"
 import * as Sprites from "../../src/pipelines/atlas/Sprites.ts"
 import * as Exported from "../../src/studio/Exported.ts"
 import * as Opened from "../../src/studio/server/Opened.ts"
 import * as Studio from "../../src/studio/Studio.ts"
 import { CODES, HOSTILE, write } from "../e2e/atlasSample.ts"
+import { micro } from "../pipelines/kit.ts"
 import { ask, makeRun } from "./kit.ts"
 
 const serve = Effect.gen(function*() {
@@ -156,6 +159,33 @@ describe("the atlas in the studio", () => {
       const error = yield* Effect.flip(readers.atlas(run))
       assert.strictEqual(error._tag === "AtlasError" && error.reason._tag, "NoAtlas")
       assert.deepStrictEqual(yield* told, [undefined, "This run has no atlas"])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+
+  it.effect("is told to be that of another tokenizer than the run has", () =>
+    Effect.gen(function*() {
+      const { address, root } = yield* serve
+      const { tokenizer: config } = micro()
+      const put = (value: number) => {
+        const tensors = { weight: { shape: [1], dtype: "float32", data: Float32Array.of(value) } } as const
+        const model = { _tag: "Tokenizer", config, teacherWidth: 8 } as const
+        const made = { stage: "tokenizer", configDigest: "c", dataDigest: "d", step: 1, seed: 0, model }
+        const weights = Weights.make(tensors, new Weights.Provenance(made))
+        return Effect.as(Weights.write(`${root}/demo/stages/tokenizer.safetensors`, weights), Weights.digest(tensors))
+      }
+      const page = ask(address, "/runs/demo/atlas").pipe(
+        Effect.map(({ text }) => /Careful: the atlas was made of other weights[^<]*/.exec(text)?.[0])
+      )
+      assert.isUndefined(yield* page)
+      const digest = yield* put(1)
+      const told = `other weights than the run has now (SHA-256 0; now tokenizer ${digest.slice(0, 12)})`
+      assert.include(yield* page, told)
+      assert.include((yield* OtherWeights.ofRun(`${root}/demo`))[0], told)
+      assert.include(yield* Exported.render([root]), told)
+      yield* write(`${root}/demo`, [49], {}, digest)
+      assert.isUndefined(yield* page)
+      assert.deepStrictEqual(yield* OtherWeights.ofRun(`${root}/demo`), [])
+      yield* put(2)
+      assert.isDefined(yield* page)
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
 
   it.effect("says how to make an atlas that is not there", () =>

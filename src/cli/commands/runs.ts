@@ -4,6 +4,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import * as Config from "../../domain/config/Config.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Notes from "../../layers/run/Notes.ts"
+import * as OtherWeights from "../../pipelines/artifacts/OtherWeights.ts"
 import * as PlainPage from "../../pipelines/report/PlainPage.ts"
 import { best as bestOf } from "../../pipelines/runs/Best.ts"
 import * as Comparison from "../../pipelines/runs/Comparison.ts"
@@ -58,7 +59,8 @@ const list = Command.make("list", { folders, depth, tag: tagged, json: Flags.jso
 
 const show = Command.make("show", { run, json: Flags.json }, (given) =>
   Effect.gen(function*() {
-    const found = yield* Registry.read(given.run)
+    const run = yield* Registry.read(given.run)
+    const found = { ...run, problems: [...run.problems, ...yield* OtherWeights.ofRun(run.path)] }
     yield* Console.log(given.json ? Print.json(found) : RunsText.show(found))
   }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription("show a run: stages, speed, figures, notes; also while it trains"),

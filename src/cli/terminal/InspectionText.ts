@@ -327,6 +327,7 @@ const linesOf = (found: Inspect.Inspection): ReadonlyArray<string> => {
         ],
         ["lists", measures(lists)],
         ["map", map ?? "none"],
+        ...found.problems.map((problem) => ["careful", problem] as const),
         ["computed on", ComputedOn.showHistory(computedOn).replaceAll(" from step ", " from image ")],
         ...used(found.uses)
       ])

@@ -39,10 +39,12 @@ import { AtlasDamaged } from "../atlas/AtlasError.ts"
 import * as AtlasIndex from "../atlas/AtlasIndex.ts"
 import * as AtlasState from "../atlas/AtlasState.ts"
 import * as Decoder from "../trained/Decoder.ts"
+import * as RunDigests from "../trained/RunDigests.ts"
 import * as Segmenter from "../trained/Segmenter.ts"
 import * as Tokenizer from "../trained/Tokenizer.ts"
 import * as Artifact from "./Artifact.ts"
 import * as ModelFolder from "./ModelFolder.ts"
+import * as OtherWeights from "./OtherWeights.ts"
 
 const Shape = Schema.Array(Schema.Union([Schema.Int, Schema.String]))
 const Port = Schema.Struct({ name: Schema.String, shape: Shape })
@@ -180,6 +182,8 @@ export const CheckpointsFolder = Schema.TaggedStruct("Checkpoints", {
 export const AtlasFolder = Schema.TaggedStruct("Atlas", {
   path: Schema.String,
   index: AtlasIndex.AtlasIndex,
+  /** Sentences that tell if the run has another tokenizer now. */
+  problems: Schema.Array(Schema.String),
   uses: Uses
 })
 
@@ -433,6 +437,7 @@ const makeInspect = Effect.gen(function*() {
     return AtlasFolder.make({
       path: folder,
       index,
+      problems: OtherWeights.sentences([OtherWeights.atlas(index)], yield* RunDigests.of(path.dirname(folder))),
       uses: ["what the codes of a tokenizer mean (Atlas.open, in code)"]
     })
   })

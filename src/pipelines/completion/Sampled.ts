@@ -11,6 +11,8 @@ import * as CompletionPictures from "./CompletionPictures.ts"
 /** A completed set. */
 export interface Sampled {
   readonly figures: CompletionFigures
+  /** SHA-256 of the weights of the tokenizer and of the pretrained network. */
+  readonly weights: { readonly tokenizer: string; readonly backbone: string }
   /** Side of the pictures, in pixels. */
   readonly side: number
   readonly shown: ReadonlyArray<{
@@ -44,7 +46,8 @@ export const of = Effect.fnUntraced(function*(
         }),
       { discard: true }
     ))
-  const sampled: Sampled = { figures, side: networks.decoder.imageSize, shown }
+  const weights = { tokenizer: networks.decoder.tokenizer, backbone: Weights.digest(networks.backbone.tensors) }
+  const sampled: Sampled = { figures, weights, side: networks.decoder.imageSize, shown }
   return sampled
 })
 
@@ -57,15 +60,14 @@ export const result = Effect.fnUntraced(function*(
   settings: Readonly<Record<string, Json.Json>>
 ) {
   const { masked, patches, visible, ...figures } = sampled.figures
-  const { backbone, decoder } = networks
+  const { decoder } = networks
   return yield* FidelityResults.make({
     verb: "complete",
     network,
     ...figures,
     digests: {
-      backbone: Weights.digest(backbone.tensors),
+      ...sampled.weights,
       decoder: Weights.digest(decoder.tensors),
-      tokenizer: decoder.tokenizer,
       images: set.digest
     },
     settings: { visible, masked, patches, ...settings }
@@ -73,8 +75,9 @@ export const result = Effect.fnUntraced(function*(
 })
 
 /** Makes what a run keeps of a completed set to show: its figures, and the first `count` of its pictures. */
-export const sample = ({ figures, shown, side }: Sampled, count: number): CompletionSample.Sample => ({
+export const sample = ({ figures, shown, side, weights }: Sampled, count: number): CompletionSample.Sample => ({
   ...figures,
+  weights,
   side,
   shown: shown.slice(0, count).map(({ name, pictures }) => ({
     name,

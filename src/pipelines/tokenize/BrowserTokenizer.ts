@@ -59,10 +59,14 @@ export const open = async (settings: Settings): Promise<(file: Blob) => Promise<
     logSeverityLevel: 4
   })
   return async (file) => {
+    const bytes = new Uint8Array(await file.arrayBuffer())
+    // The official code does not turn pictures.
+    const refused = colour === "managed" ? PictureFile.refused(bytes) : undefined
+    if (refused !== undefined) throw new Error(refused)
     const view = Crop.central(await BrowserPicture.decode(file, colour), size, crop)
     const images = new Tensor("float32", Normalize.unit([view]), [1, 3, size, size])
     const { codes } = await session.run({ images })
-    const differing = PictureFile.differing(new Uint8Array(await file.arrayBuffer()))
+    const differing = PictureFile.differing(bytes)
     return { view, codes: Int32Array.from(codes!.data), differing }
   }
 }

@@ -35,12 +35,41 @@ const ofJpeg = (bytes: Uint8Array, view: DataView): string | undefined => {
   return undefined
 }
 
+const ORIENTATION = 0x0112
+
+/** Reads the orientation in EXIF data (TIFF): 1 for upright, or if it says none. */
+const orientationOf = (bytes: Uint8Array): number => {
+  const start = text(bytes, 0, 4) === "Exif" ? 6 : 0
+  const view = new DataView(bytes.buffer, bytes.byteOffset + start, Math.max(0, bytes.length - start))
+  if (view.byteLength < 8) return 1
+  const isLittle = view.getUint16(0) === 0x4949
+  const first = view.getUint32(4, isLittle)
+  if (first + 2 > view.byteLength) return 1
+  const entries = view.getUint16(first, isLittle)
+  for (let at = first + 2; at + 12 <= view.byteLength && at < first + 2 + 12 * entries; at += 12) {
+    if (view.getUint16(at, isLittle) === ORIENTATION) return view.getUint16(at + 8, isLittle)
+  }
+  return 1
+}
+
+/** Tells why a file is refused; `undefined` for all others. Browsers do not agree on whether they turn a WebP upright. */
+export const refused = (bytes: Uint8Array): string | undefined => {
+  if (text(bytes, 8, 12) !== "WEBP") return undefined
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  for (let at = 12; at + 8 <= bytes.length;) {
+    const size = view.getUint32(at + 4, true)
+    if (text(bytes, at, at + 4) === "EXIF" && orientationOf(bytes.subarray(at + 8, at + 8 + size)) !== 1) {
+      return "its EXIF data say that it is to be turned, which a browser does not do with WebP. Save it upright, or as PNG or JPEG"
+    }
+    at += 8 + size + size % 2
+  }
+  return undefined
+}
+
 /** Names the kind of a file whose codes can differ much from those of `patchword encode`; `undefined` for all others. */
 export const differing = (bytes: Uint8Array): string | undefined => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   if (bytes[0] === 0xff && bytes[1] === 0xd8) return ofJpeg(bytes, view)
   if (text(bytes, 1, 4) === "PNG") return ofPng(bytes, view)
-  if (["ftypavif", "ftypavis"].includes(text(bytes, 4, 12))) return "an AVIF file"
-  const hasExif = text(bytes, 8, 16) === "WEBPVP8X" && (bytes[20]! & 8) !== 0
-  return hasExif ? "a WebP with EXIF data, which the browser does not turn upright" : undefined
+  return ["ftypavif", "ftypavis"].includes(text(bytes, 4, 12)) ? "an AVIF file" : undefined
 }

@@ -1,6 +1,7 @@
 /** The view of the atlas: the list of codes, the map of codes, a page for each code, and one for each image. */
 import { Effect, type FileSystem, type Path } from "effect"
 import * as Files from "../../layers/files/Files.ts"
+import * as OtherWeights from "../../pipelines/artifacts/OtherWeights.ts"
 import * as Atlas from "../../pipelines/atlas/Atlas.ts"
 import * as Sprites from "../../pipelines/atlas/Sprites.ts"
 import type { AtlasLinks } from "../../pipelines/atlas/views/AtlasLinks.ts"
@@ -12,6 +13,7 @@ import * as MapPage from "../../pipelines/atlas/views/MapPage.ts"
 import { type Html, html } from "../../pipelines/report/Html.ts"
 import * as Numbers from "../../pipelines/report/Numbers.ts"
 import { failed, missing } from "./Missing.ts"
+import * as Remade from "./Remade.ts"
 import type { Place, Viewed } from "./View.ts"
 
 type FileError = Files.FileError
@@ -153,7 +155,12 @@ const rendered = Effect.fnUntraced(function*(
 /** Reads and renders a page of the atlas. `undefined` if there is none at the place. */
 export const render = (place: Place): Effect.Effect<Viewed | undefined, Atlas.AtlasError | FileError, Io> =>
   place.atlas(place.run.path).pipe(
-    Effect.flatMap((atlas) => rendered(place, atlas)),
+    Effect.flatMap(Effect.fnUntraced(function*(atlas) {
+      const viewed = yield* rendered(place, atlas)
+      const command = `patchword atlas ${place.run.path} --images IMAGES --replace`
+      const note = yield* Remade.notes(place, [OtherWeights.atlas(atlas.index)], command)
+      return viewed === undefined || note === undefined ? viewed : { ...viewed, main: html`${note}${viewed.main}` }
+    })),
     Effect.catchIf(
       (error) => error._tag === "AtlasError" && error.reason._tag === "NoAtlas",
       () =>

@@ -1,20 +1,21 @@
 /** The view of what networks see: attention of the class token, and patch features as colours. */
 import { Effect, type FileSystem, Path } from "effect"
 import type { Told } from "../../domain/values/TaggedError.ts"
+import * as OtherWeights from "../../pipelines/artifacts/OtherWeights.ts"
 import * as LookFolder from "../../pipelines/look/LookFolder.ts"
 import * as LookView from "../../pipelines/look/LookView.ts"
 import { type Html, html } from "../../pipelines/report/Html.ts"
-import type { Run } from "../../pipelines/runs/Run.ts"
-import type { Links } from "./Links.ts"
 import { missing } from "./Missing.ts"
+import * as Remade from "./Remade.ts"
+import type { Place } from "./View.ts"
 
 /** Reads and renders the looks of a run. */
 export const render: (
-  id: string,
-  run: Run,
-  links: Links
-) => Effect.Effect<Html, Told, FileSystem.FileSystem | Path.Path> = Effect.fnUntraced(function*(id, run, links) {
+  place: Pick<Place, "digests" | "id" | "links" | "run">
+) => Effect.Effect<Html, Told, FileSystem.FileSystem | Path.Path> = Effect.fnUntraced(function*(place) {
+  const { id, links, run } = place
   const path = yield* Path.Path
+  const command = `patchword attention ${run.path}/pretrain --images IMAGES --out FOLDER`
   const looks = yield* LookFolder.ofRun(run.path)
   const sections = yield* Effect.forEach(
     looks,
@@ -33,7 +34,7 @@ export const render: (
   return sections.length === 0
     ? missing(
       "Nobody has looked at what the networks of this run see.",
-      `patchword attention ${run.path}/pretrain --images IMAGES --out FOLDER`
+      command
     )
-    : html`${sections}`
+    : html`${yield* Remade.notes(place, looks.map(({ look }) => OtherWeights.look(look)), command)}${sections}`
 })

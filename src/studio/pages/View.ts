@@ -2,9 +2,11 @@
 import type { Effect, FileSystem, Path } from "effect"
 import type { Told } from "../../domain/values/TaggedError.ts"
 import type { FileError } from "../../layers/files/Files.ts"
+import type { WeightsError } from "../../layers/weights/WeightsError.ts"
 import type * as Atlas from "../../pipelines/atlas/Atlas.ts"
 import type { Chart } from "../../pipelines/report/Charts.ts"
 import type { Html } from "../../pipelines/report/Html.ts"
+import type { StageDigest } from "../../pipelines/trained/RunDigests.ts"
 import type { Links, Named } from "./Links.ts"
 import type { Module } from "./Modules.ts"
 
@@ -16,6 +18,10 @@ export interface Place extends Named {
   readonly atlas: (
     run: string
   ) => Effect.Effect<Atlas.Atlas, Atlas.AtlasError | FileError, FileSystem.FileSystem | Path.Path>
+  /** Computes the digests of the weights of a run folder. */
+  readonly digests: (
+    run: string
+  ) => Effect.Effect<ReadonlyArray<StageDigest>, FileError | WeightsError, FileSystem.FileSystem | Path.Path>
   /** The path of a page within the view, without a slash at its ends; empty for its first page. */
   readonly inner: string
 }

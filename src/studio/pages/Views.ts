@@ -50,8 +50,8 @@ export const all: ReadonlyArray<View> = [
   ),
   plain("doctor", "Doctor", ({ run }) => Healthy.render(run)),
   { id: Atlased.ID, title: "Atlas", render: Atlased.render },
-  plain("completion", "Completion", ({ run }) => Completed.render(run)),
-  plain("attention", "Attention", ({ id, links, run }) => Looked.render(id, run, links)),
+  plain("completion", "Completion", Completed.render),
+  plain("attention", "Attention", Looked.render),
   { id: Tokenized.ID, title: "Your picture", render: Tokenized.render },
   plain("report", "Report", ({ id, links, run }) => Reported.render(run, links.report?.(id)))
 ]

@@ -8,6 +8,7 @@ import { memoize } from "../../layers/files/Memoize.ts"
 import type * as Weights from "../../layers/weights/Weights.ts"
 import * as Atlas from "../../pipelines/atlas/Atlas.ts"
 import * as RunTokenizer from "../../pipelines/tokenize/RunTokenizer.ts"
+import * as RunDigests from "../../pipelines/trained/RunDigests.ts"
 import type { Place } from "../pages/View.ts"
 
 type Io = FileSystem.FileSystem | Path.Path
@@ -15,6 +16,7 @@ type Io = FileSystem.FileSystem | Path.Path
 /** Readers of run folders that open nothing twice. */
 export interface Opened {
   readonly atlas: Place["atlas"]
+  readonly digests: Place["digests"]
   /** Finds a file for the page that tokenizes pictures. `undefined` if the run has no tokenizer, or there is no such file. */
   readonly tokenizer: (
     run: string,
@@ -23,6 +25,8 @@ export interface Opened {
 }
 
 const ATLASES = 4
+
+const DIGESTS = 256
 
 // The program of a base-size tokenizer takes 350 MB.
 const TOKENIZERS = 1
@@ -40,7 +44,13 @@ export const make: Effect.Effect<Opened> = Effect.gen(function*() {
     TOKENIZERS,
     KEPT
   )
+  const digests = yield* memoize(
+    ({ file }: { readonly file: string; readonly version: string }) => RunDigests.ofFile(file),
+    DIGESTS
+  )
   return {
+    digests: (run) =>
+      RunDigests.of(run, (file) => Effect.flatMap(Files.version(file), (version) => digests({ file, version }))),
     atlas: (run) => Effect.flatMap(Atlas.version(run), (version) => atlases({ run, version })),
     tokenizer: Effect.fnUntraced(function*(run, name) {
       const found = yield* RunTokenizer.find(run)
