@@ -7,6 +7,7 @@ import * as Files from "../src/layers/files/Files.ts"
 import * as AtlasIndex from "../src/pipelines/atlas/AtlasIndex.ts"
 
 const [GRID, PATCH, LIST, SHOWN, NEIGHBOURS] = [14, 16, 12, 10, 8]
+const SMALL = 112
 const PATCHES = GRID * GRID
 const CLASSES = Array.from({ length: 1000 }, (_, i) => `class ${i}`)
 
@@ -57,6 +58,16 @@ export const write = Effect.fnUntraced(function*(run: string, codes: number, ima
   let end = 0
   const ends = BigUint64Array.from([0, ...names.map((name) => end += name.length)].map(BigInt))
   yield* put(AtlasIndex.NAMES, Buffer.concat([new Uint8Array(ends.buffer), Buffer.from(names.join(""))]))
+  const small = yield* Effect.promise(() =>
+    sharp(Uint8Array.from({ length: 3 * SMALL * SMALL }, (_, i) => 128 + 100 * Math.sin(i / 50)), {
+      raw: { width: SMALL, height: SMALL, channels: 3 }
+    }).webp({ quality: 75 }).toBuffer()
+  )
+  const positions = BigUint64Array.from({ length: images + 1 }, (_, i) => BigInt(i * small.length))
+  yield* put(
+    AtlasIndex.THUMBNAILS,
+    Buffer.concat([new Uint8Array(positions.buffer), ...Array.from({ length: images }, () => small)])
+  )
   const index: AtlasIndex.AtlasIndex = {
     format: 1,
     tokenizer: "0",
@@ -68,7 +79,7 @@ export const write = Effect.fnUntraced(function*(run: string, codes: number, ima
     lists: { nearest: LIST, farthest: LIST, misses: LIST, sample: SHOWN },
     keepsImages: true,
     countsClasses: true,
-    thumbnails: 112,
+    thumbnails: SMALL,
     grid: { height: GRID, width: GRID },
     classes: CLASSES,
     figures: {
