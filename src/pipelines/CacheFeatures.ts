@@ -156,5 +156,5 @@ export const cacheFeatures = Effect.fn("patchword.cacheFeatures")(
     return cached
   },
   Effect.scoped,
-  Effect.provide(Files.layerNode)
+  Files.orNode
 )

@@ -20,7 +20,7 @@
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
-import { Effect, FileSystem, Layer, Option, Path, PlatformError, Runtime, Schema } from "effect"
+import { type Context, Effect, FileSystem, Layer, Option, Path, PlatformError, Runtime, Schema } from "effect"
 import { createHash, type Hash, randomBytes } from "node:crypto"
 import { constants } from "node:fs"
 import { type FileHandle, open, rmdir, stat, statfs } from "node:fs/promises"
@@ -237,6 +237,8 @@ export interface Files {
   readonly appendLines: (file: string, lines: ReadonlyArray<string>) => Effect.Effect<void, FileError>
   /** Adds a text to a file at once, and makes the file if needed. */
   readonly append: (file: string, text: string) => Effect.Effect<void, FileError>
+  /** Flushes a file and its entry in its folder to the disk. It is for files that were appended to. */
+  readonly flush: (file: string) => Effect.Effect<void, FileError>
   /** Creates a file together with all of its content. Returns `false` if a file of this name exists. */
   readonly create: (file: string, content: string) => Effect.Effect<boolean, FileError>
   /**
@@ -360,12 +362,22 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
 
   const writeParts = (file: string, parts: Iterable<Uint8Array>) => onFailure(file)(put(file, parts))
 
+  const flush = (file: string) =>
+    fs.open(file, { flag: "r+" }).pipe(
+      Effect.flatMap((handle) => handle.sync),
+      Effect.scoped,
+      Effect.andThen(syncFolder(path.dirname(file))),
+      onFailure(file)
+    )
+
+  const made = (folder: string) => Effect.andThen(fs.makeDirectory(folder), syncFolder(path.dirname(folder)))
+
   // Node.js never returns where it is to make parents under /proc.
   const parents = (folder: string): Effect.Effect<void, PlatformError.PlatformError> =>
-    fs.makeDirectory(folder).pipe(
+    made(folder).pipe(
       Effect.catchIf(
         ({ reason }) => reason._tag === "NotFound" && path.dirname(folder) !== folder,
-        () => Effect.andThen(parents(path.dirname(folder)), fs.makeDirectory(folder))
+        () => Effect.andThen(parents(path.dirname(folder)), made(folder))
       ),
       Effect.catchIf(exists, () => Effect.void)
     )
@@ -407,6 +419,8 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
       file,
       Effect.fnUntraced(function*(temporary) {
         const folder = path.dirname(file)
+        // Before a folder is made: a run that vanished does not come back in parts.
+        yield* guard(file)
         yield* checkPlace(file)
         yield* makeFolder(folder)
         const filled = yield* fill(temporary)
@@ -499,6 +513,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
         const parent = path.dirname(folder)
         const aside = path.join(parent, `${REPLACED}aside-${numberOf(folder)}-${OWN}${writers++}`)
         const replaced = path.join(aside, path.basename(folder))
+        yield* guard(folder)
         yield* makeFolder(parent)
         yield* fs.makeDirectory(temporary)
         const filled = yield* Effect.mapError(fill(temporary), (error) =>
@@ -523,12 +538,15 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
       })
     ).pipe(onFailure(folder))
 
-  // The folder is renamed first, so that it is never partly removed.
+  // The folder is renamed first, so that it is never partly removed, not even after a loss of power.
   const removeFolder = (folder: string) =>
     beside(folder, (temporary) =>
       Effect.andThen(
         fs.makeDirectory(temporary),
-        commit(folder, fs.rename(folder, path.join(temporary, path.basename(folder))))
+        Effect.andThen(
+          commit(folder, fs.rename(folder, path.join(temporary, path.basename(folder)))),
+          syncFolder(path.dirname(folder))
+        )
       )).pipe(onFailure(folder))
 
   const beginFolder = Effect.fnUntraced(function*(folder: string) {
@@ -652,6 +670,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
     writeTexts,
     append,
     appendLines,
+    flush,
     create,
     createParts,
     writeFolder,
@@ -674,3 +693,11 @@ export const layerNode: Layer.Layer<FileSystem.FileSystem | Path.Path> = Layer.m
   NodeFileSystem.layer,
   NodePath.layer
 )
+
+/** Runs an effect on the file system of its environment, or on that of Node.js if the environment has none. */
+export const orNode = <A, E, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, Exclude<R, FileSystem.FileSystem | Path.Path>> =>
+  Effect.contextWith((context: Context.Context<never>) =>
+    Effect.provide(self, Layer.merge(layerNode, Layer.succeedContext(context)), { local: true })
+  )

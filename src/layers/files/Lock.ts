@@ -64,6 +64,10 @@ const Holder = Json.text(Process)
 
 const TOKEN = randomBytes(8).toString("hex")
 
+// The locks that this process holds. One that it could not remove, because the disk failed, must not shut itself out.
+const held = new Set<string>()
+let holders = 0
+
 // The start time is field 22 of the process's status. The command's name before it may contain spaces. Only Linux has it.
 const startOf = ({ fs }: Files.Files, pid: number) =>
   fs.readFileString(`/proc/${pid}/stat`).pipe(
@@ -79,7 +83,8 @@ export const here = (files: Files.Files): Effect.Effect<Process> =>
   )
 
 /** Tests whether a process of this machine is the one that a lock names. */
-const isRunning = Effect.fnUntraced(function*(files: Files.Files, { pid, started }: Process) {
+const isRunning = Effect.fnUntraced(function*(files: Files.Files, { pid, started, token }: Process) {
+  if (token?.startsWith(`${TOKEN}-`) === true) return held.has(token)
   if (!(yield* Files.isAlive(pid))) return false
   const now = yield* startOf(files, pid)
   return started === null || now === null || now === started
@@ -139,7 +144,15 @@ export const hold = Effect.fnUntraced(function*(
   { force = false }: Options = {}
 ): Effect.fn.Return<Fence, Locked | Files.FileError, Scope.Scope> {
   const { fs, path } = files
-  const mine = Schema.encodeSync(Holder)(yield* here(files))
+  const token = yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      const own = `${TOKEN}-${holders++}`
+      held.add(own)
+      return own
+    }),
+    (own) => Effect.sync(() => held.delete(own))
+  )
+  const mine = Schema.encodeSync(Holder)({ ...yield* here(files), token })
 
   const place = (name: string) => path.join(directory, name)
   const read = (name: string) => Files.ifThere(files.readText(place(name)))

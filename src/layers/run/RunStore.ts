@@ -12,6 +12,8 @@ export interface RunStore {
   readonly read: (name: string) => Effect.Effect<Option.Option<string>, Files.FileError>
   readonly write: (name: string, text: string) => Effect.Effect<void, Files.FileError>
   readonly append: (name: string, text: string) => Effect.Effect<void, Files.FileError>
+  /** Flushes what was appended to a file to the disk, if the file exists. */
+  readonly flush: (name: string) => Effect.Effect<void, Files.FileError>
   readonly readWeights: (
     name: string
   ) => Effect.Effect<Option.Option<Weights.Weights>, Files.FileError | Weights.WeightsError>
@@ -45,6 +47,7 @@ export const folder = (
     read: (name) => Files.ifThere(files.readText(at(name))),
     write: (name, text) => files.write(at(name), text),
     append: (name, text) => files.append(at(name), text),
+    flush: (name) => Effect.asVoid(Files.ifThere(files.flush(at(name)))),
     readWeights: (name) =>
       Files.onFailure(at(name))(fs.exists(at(name))).pipe(
         Effect.flatMap((there) => there ? Effect.asSome(Weights.read(at(name))) : Effect.succeedNone),
@@ -64,6 +67,7 @@ export const memory = (): RunStore => {
     read: (name) => Effect.sync(() => Option.fromNullishOr(texts.get(name))),
     write: (name, text) => Effect.sync(() => void texts.set(name, text)),
     append: (name, text) => Effect.sync(() => void texts.set(name, (texts.get(name) ?? "") + text)),
+    flush: () => Effect.void,
     readWeights: (name) => Effect.sync(() => Option.fromNullishOr(weights.get(name))),
     writeWeights: (name, value) => Effect.sync(() => void weights.set(name, value)),
     writeBatch: (name, value) => Effect.sync(() => void weights.set(name, value))

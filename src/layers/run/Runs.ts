@@ -207,8 +207,10 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
       inFiles,
       wrapped
     ),
+    flush: wrapped(store.flush(LOG)),
     done: Effect.fn("patchword.Runs.done")(
-      (stage: string, result: Json.Json) => store.write(stageResult(stage), pretty(result)),
+      (stage: string, result: Json.Json) =>
+        Effect.andThen(store.flush(LOG), store.write(stageResult(stage), pretty(result))),
       inFiles,
       wrapped
     ),
@@ -362,7 +364,10 @@ const open = Effect.fnUntraced(function*(directory: string, { config, stages = {
     }
   }
   yield* files.makeFolder(path.join(directory, STAGES))
-  yield* files.sweep(path.join(directory, STAGES))
+  for (const { name, type } of yield* fs.readDirectoryEntries(directory)) {
+    if (type === "Directory") yield* files.sweep(path.join(directory, name))
+  }
+  yield* Files.ifThere(files.sweep(path.join(directory, STAGES, REPLAY)))
 
   const now = yield* RunEnvironment.here(files)
   const before = yield* RunEnvironment.read(store)
@@ -377,10 +382,12 @@ const open = Effect.fnUntraced(function*(directory: string, { config, stages = {
     }
   }
 
-  // A process that was killed during a write leaves an incomplete line. An older owner may still write to the former file.
+  // A process that was killed during a write leaves an incomplete line. An older owner may still write to the former file. A loss of
+  // power can leave zeros in place of what was not flushed, and these rows are repeated.
   for (const name of [LOG, TIMINGS]) {
     const text = Option.getOrElse(yield* store.read(name), () => "")
-    const whole = text.slice(0, text.lastIndexOf("\n") + 1)
+    const [written = ""] = text.split("\0", 1)
+    const whole = written.slice(0, written.lastIndexOf("\n") + 1)
     if (whole.length < text.length || (whole !== "" && fence.number > 1)) yield* store.write(name, whole)
   }
   return Context.make(Runs, fromStore(store)).pipe(
@@ -416,6 +423,11 @@ export class Runs extends Context.Service<Runs, {
   readonly training: (stage: string) => Effect.Effect<void, RunsError, Scope.Scope>
   /** Adds a row to the log. Rows must not hold wall-clock figures; those go to `timing`. */
   readonly log: (row: Row) => Effect.Effect<void, RunsError>
+  /**
+   * Flushes the log to the disk. A checkpoint is saved after it, because a row that is lost with the power is repeated only if the
+   * checkpoint is from before.
+   */
+  readonly flush: Effect.Effect<void, RunsError>
   /** Adds a row to the timings, with the present time as `at`. */
   readonly timing: (row: Row) => Effect.Effect<void, RunsError>
   /**

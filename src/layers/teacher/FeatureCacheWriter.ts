@@ -4,6 +4,7 @@ import * as FeatureDirections from "../../domain/method/FeatureDirections.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as Float16 from "../../domain/values/Float16.ts"
 import * as Json from "../../domain/values/Json.ts"
+import { Fences } from "../files/Fence.ts"
 import * as Files from "../files/Files.ts"
 import * as Lock from "../files/Lock.ts"
 import {
@@ -99,13 +100,14 @@ export const writer: (
   "patchword.FeatureCache.writer"
 )(
   function*(directory, about, options = {}) {
-    const files = yield* Files.make
-    const { fs, path } = files
+    const outer = yield* Files.make
+    const { fs, path } = outer
     const { computedOn, onDamaged = "fail", shardBytes = DEFAULT_SHARD_BYTES } = options
     const inFolder = Files.onFailure(directory)
     const existed = yield* inFolder(fs.exists(directory))
-    const remove = yield* files.beginFolder(directory)
-    yield* Lock.hold(files, directory)
+    const remove = yield* outer.beginFolder(directory)
+    const fence = yield* Lock.hold(outer, directory)
+    const files = yield* Effect.provideService(Files.make, Fences, [...yield* Fences, fence])
     yield* files.sweep(directory)
 
     const opened = yield* open(files, directory, options)

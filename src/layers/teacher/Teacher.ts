@@ -3,7 +3,7 @@
  *
  * ```ts
  * import assert from "node:assert"
- * import { Effect, Layer } from "effect"
+ * import { Effect, type FileSystem, Layer, type Path } from "effect"
  * import { KeyedRandom, Presets } from "patchword/domain"
  * import { Images, ImageSet, Teacher } from "patchword/layers"
  * import { HostTensor } from "patchword/shapes"
@@ -21,7 +21,7 @@
  * assert.deepStrictEqual(shape, [2, 36, 48])
  * ```
  */
-import { Effect, Layer } from "effect"
+import { Effect, type FileSystem, Layer, type Path } from "effect"
 import type { Engine } from "../engine/Engine.ts"
 import * as Files from "../files/Files.ts"
 import type { Images } from "../images/Images.ts"
@@ -95,14 +95,20 @@ export const layerDino = (
   Layer.effect(Teacher, DinoTeacher.make(weights, options)).pipe(Layer.provide(Files.layerNode))
 
 /**
- * Reads the features of another teacher from a folder that `cacheFeatures` filled. The other teacher is not needed. With
- * float32, features and digest are those of the other teacher. With float16, the digest is a different one.
+ * Reads the features of another teacher from a folder that `cacheFeatures` filled, on any file system. The other teacher is not
+ * needed. With float32, features and digest are those of the other teacher. With float16, the digest is a different one.
  *
  * Fails with `NoCache` if the folder holds no cache, and with `CacheDamaged` if the cache is damaged. `features` fails with
  * `NotCached` for images that the cache lacks.
  */
+export const layerCachedNoDeps = (
+  directory: string,
+  options: FeatureCache.OpenOptions = {}
+): Layer.Layer<Teacher, TeacherError, FileSystem.FileSystem | Path.Path> =>
+  Layer.effect(Teacher, CachedTeacher.make(directory, options))
+
+/** Reads the features of another teacher from a folder of this machine; see {@link layerCachedNoDeps}. */
 export const layerCached = (
   directory: string,
   options: FeatureCache.OpenOptions = {}
-): Layer.Layer<Teacher, TeacherError> =>
-  Layer.effect(Teacher, CachedTeacher.make(directory, options)).pipe(Layer.provide(Files.layerNode))
+): Layer.Layer<Teacher, TeacherError> => layerCachedNoDeps(directory, options).pipe(Layer.provide(Files.layerNode))

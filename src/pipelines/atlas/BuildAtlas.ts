@@ -8,6 +8,7 @@ import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import { version } from "../../domain/values/Version.ts"
 import * as Safetensors from "../../domain/weights/Safetensors.ts"
 import { Engine } from "../../layers/engine/Engine.ts"
+import { Fences } from "../../layers/files/Fence.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Lock from "../../layers/files/Lock.ts"
 import { told } from "../../layers/files/LongWork.ts"
@@ -272,18 +273,22 @@ export const atlas = Effect.fn("patchword.atlas")(
   function*(tokenizer: Tokenizer, set: ImageSet, directory: string, options: AtlasOptions = {}) {
     yield* Effect.annotateCurrentSpan({ "patchword.split": set.name, "patchword.images": set.length })
     const { every = EVERY, replace = false } = options
-    const files = yield* Files.make
-    const { path } = files
+    const outer = yield* Files.make
+    const { path } = outer
     const folder = path.join(directory, AtlasIndex.FOLDER)
     const { augment, codebook, encoder: { grid, imageSize, patches, patchSize } } = tokenizer.config
     const identity = identityOf(tokenizer, set, options)
     const most = Math.floor(MOST_PATCHES / patches)
     const reporter = yield* Progress
 
+    const scanFile = path.join(folder, AtlasIndex.SCAN)
+    const removeScan = Files.onFailure(scanFile)(outer.fs.remove(scanFile, { force: true }))
+
     const built = Effect.gen(function*() {
       if (set.length > most) return yield* new TooManyPatches({ images: set.length, patches, most })
-      const discard = yield* files.beginFolder(folder)
-      yield* Lock.hold(files, folder)
+      const discard = yield* outer.beginFolder(folder)
+      const fence = yield* Lock.hold(outer, folder)
+      const files = yield* Effect.provideService(Files.make, Fences, [...yield* Fences, fence])
       yield* files.sweep(folder)
       if (replace) yield* clear(files, folder)
 
@@ -299,6 +304,7 @@ export const atlas = Effect.fn("patchword.atlas")(
         const found = yield* AtlasState.parse(index.value)
         yield* AtlasState.check(found, identity)
         yield* AtlasCheck.all(files, folder, found)
+        yield* removeScan
         yield* reporter.message("atlas: it is finished already")
         return { folder, figures: found.figures, imageBytes, thumbnailBytes: yield* thumbnailBytes }
       }
@@ -377,8 +383,7 @@ export const atlas = Effect.fn("patchword.atlas")(
         })
       )
       yield* files.write(path.join(folder, AtlasIndex.INDEX), `${description}\n`)
-      const left = path.join(folder, AtlasIndex.SCAN)
-      yield* Files.onFailure(left)(files.fs.remove(left, { force: true }))
+      yield* removeScan
       return { folder, figures, imageBytes, thumbnailBytes: yield* thumbnailBytes }
     }).pipe(Effect.scoped)
     const done: Built = yield* within(folder)(built)

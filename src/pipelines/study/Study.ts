@@ -9,7 +9,7 @@
  * | `features/` | the teacher's features, if they are cached |
  * | `TABLE.json`, `TABLE.csv`, `TABLE.html` | the table, as far as it is measured |
  */
-import { Effect, type Layer, Option, Schema } from "effect"
+import { Effect, type FileSystem, type Layer, Option, type Path, Schema } from "effect"
 import * as Config from "../../domain/config/Config.ts"
 import { FinetuneConfig } from "../../domain/config/FinetuneConfig.ts"
 import { Preset } from "../../domain/config/Preset.ts"
@@ -107,7 +107,7 @@ const running = Effect.fnUntraced(function*<E>(
   const more = { split, checkpointEvery }
 
   const within = <A, E2, R2>({ config, folder }: StudyWork.Unit, self: Effect.Effect<A, E2, R2>) =>
-    Effect.provide(self, Runs.layer(`${out}/${folder}`, { config, stages: StudyWork.CHANGEABLE }), { local: true })
+    Effect.provide(self, Runs.layerNoDeps(`${out}/${folder}`, { config, stages: StudyWork.CHANGEABLE }), { local: true })
 
   /** Returns what a figure depends on. */
   const aboutOf = (work: StudyWork.Work, measure: Ablation.Measure): Json.Json => {
@@ -129,7 +129,10 @@ const running = Effect.fnUntraced(function*<E>(
     runs.done(keyOf(work, measure), { value, measure, ...aboutOf(work, measure) as object })
 
   /** Runs an effect with the teacher of a row. */
-  const taught = <A, E2>(work: StudyWork.Work, self: Effect.Effect<A, E2, Teacher.Teacher | Engine | Images>) =>
+  const taught = <A, E2>(
+    work: StudyWork.Work,
+    self: Effect.Effect<A, E2, Teacher.Teacher | Engine | Images | FileSystem.FileSystem | Path.Path>
+  ) =>
     Effect.gen(function*() {
       const { layer, name } = teachers[work.row.teacher]!
       const own = layer(work.preset)
@@ -138,7 +141,7 @@ const running = Effect.fnUntraced(function*<E>(
       yield* cacheFeatures(work.preset.tokenizer, folder, { split, dtype: "float32", central: [test.name] }).pipe(
         Effect.provide(own, { local: true })
       )
-      return yield* Effect.provide(self, Teacher.layerCached(folder), { local: true })
+      return yield* Effect.provide(self, Teacher.layerCachedNoDeps(folder), { local: true })
     })
 
   // Rows in turn often share their tokenizer. One is held, not all of a study.
@@ -273,8 +276,8 @@ export const study = Effect.fn("patchword.study")(
     const [train, test] = yield* Effect.all([load(split), load(tested)])
     const config = { ...(Stage.toJson(Preset, base) as object), images: train.digest }
     return yield* running(table, base, { train, test }, options).pipe(
-      Effect.provide(Runs.layer(out, { config: config as Json.Json }), { local: true })
+      Effect.provide(Runs.layerNoDeps(out, { config: config as Json.Json }), { local: true })
     )
   },
-  Effect.provide(Files.layerNode)
+  Files.orNode
 )

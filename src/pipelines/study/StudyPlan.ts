@@ -119,5 +119,5 @@ export const studyPlan = Effect.fn("patchword.studyPlan")(
     }
     return planned
   },
-  Effect.provide(Files.layerNode)
+  Files.orNode
 )

@@ -205,6 +205,7 @@ const saving = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, 
   evaluated: () => Last | undefined
 ) {
   const checkpoints = yield* Checkpoints
+  const { flush } = yield* Runs
   let saved = there ? start : undefined
   return Effect.fn("patchword.train.save")(function*(logged: number) {
     const { state, steps: step } = yield* handle.snapshot
@@ -213,6 +214,7 @@ const saving = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, 
     if (step === saved || step !== logged) return
     const { optimizer, weights } = AdamW.split(state)
     const last = evaluated()
+    yield* flush
     yield* checkpoints.save({
       stage,
       config,
