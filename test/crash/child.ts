@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import * as Signals from "../../src/cli/terminal/Signals.ts"
 import { watching } from "../../src/laws/Interruption.ts"
 import * as Files from "../../src/layers/files/Files.ts"
@@ -37,7 +37,6 @@ const services = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.flatMap(watch
 
 watched({ before, after: ({ kind }) => end(`after ${kind}`) }, work.run(folder!)).pipe(
   Effect.provideService(Around, services as never),
-  Effect.provide(machine),
-  Effect.provide(Files.layerNode),
+  Effect.provide(Layer.merge(machine, Files.layerNode)),
   Signals.runMain([name === "cache" || name === "atlas" ? name : "pretrain"])
 )
