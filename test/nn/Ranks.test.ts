@@ -1,25 +1,45 @@
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import * as Engine from "../../src/layers/engine/Engine.ts"
+import type { CollectivesOrigin } from "../../src/layers/ranks/Collectives.ts"
 import * as ThreadRanks from "../../src/layers/ranks/ThreadRanks.ts"
+import { onNewest } from "../layers/pjrt/cpuPlugin.ts"
 import { clusters } from "./clusters.ts"
 import { type Arrays, type Case, close, listed, named } from "./compared.ts"
 import { casesOf } from "./steps.ts"
 import { wide } from "./wide.ts"
 
+/** Time for XLA to compile the parts of a step, in milliseconds. */
+const COMPILED = 180_000
+
 const STEPS = Array.from({ length: 10 }, (_, i) => i)
 
-class Jobs extends Context.Service<Jobs, ReadonlyArray<ReadonlyArray<Engine.Engine["Service"]>>>()("Jobs") {}
+type Service = Engine.Engine["Service"]
 
-const jobs = Layer.effect(
-  Jobs,
-  Effect.forEach([1, 2, 3], (size) =>
-    Effect.forEach(
-      ThreadRanks.origins(size),
-      (ranks) => Effect.map(Layer.build(Engine.layerOnnx({ threads: 1, ranks })), Context.get(Engine.Engine)),
-      { concurrency: "unbounded" }
-    ), { concurrency: "unbounded" })
-)
+class Jobs extends Context.Service<Jobs, {
+  readonly alone: Service
+  readonly ranks: ReadonlyMap<number, ReadonlyArray<Service>>
+}>()("Jobs") {}
+
+const engineOf = (engine: Layer.Layer<Engine.Engine, Engine.EngineError>) =>
+  Effect.map(Layer.build(engine), Context.get(Engine.Engine))
+
+/** An engine of one rank, and the engines of jobs of several sizes. */
+const jobs = (engine: (ranks: CollectivesOrigin) => Parameters<typeof engineOf>[0], sizes: ReadonlyArray<number>) =>
+  Layer.effect(
+    Jobs,
+    Effect.all({
+      alone: engineOf(Engine.layerOnnx({ threads: 1 })),
+      ranks: Effect.map(
+        Effect.forEach(sizes, (size) =>
+          Effect.map(
+            Effect.forEach(ThreadRanks.origins(size), (ranks) => engineOf(engine(ranks)), { concurrency: "unbounded" }),
+            (engines) => [size, engines] as const
+          ), { concurrency: "unbounded" }),
+        (entries) => new Map(entries)
+      )
+    }, { concurrency: "unbounded" })
+  )
 
 const trained = Effect.fnUntraced(
   function*<S, B, M>(engine: Engine.Engine["Service"], { batch, state, step }: Case<S, B, M>) {
@@ -31,10 +51,8 @@ const trained = Effect.fnUntraced(
   Effect.scoped
 )
 
-const together = Effect.fnUntraced(function*<S, B, M>(size: number, of: Case<S, B, M>) {
-  const engines = (yield* Jobs)[size - 1]!
-  return yield* Effect.forEach(engines, (engine) => trained(engine, of), { concurrency: "unbounded" })
-})
+const together = <S, B, M>(engines: ReadonlyArray<Service>, of: Case<S, B, M>) =>
+  Effect.forEach(engines, (engine) => trained(engine, of), { concurrency: "unbounded" })
 
 const same = (found: Arrays, expected: Arrays) => {
   for (const [name, { data }] of expected) assert.deepStrictEqual(found.get(name)!.data, data, name)
@@ -42,32 +60,49 @@ const same = (found: Arrays, expected: Arrays) => {
 
 const { decoder, finetune, plain, pretrain, segment, tokenizer } = casesOf({ image: 16, batch: 6, small: true })
 
-layer(jobs)("ten steps of several ranks are those of one rank with the whole batch", (it) => {
-  const agrees = <S, B, M>(name: string, of: Case<S, B, M>, sizes: ReadonlyArray<number> = [2, 3]) =>
-    it.effect(name, () =>
-      Effect.gen(function*() {
-        const [alone] = yield* together(1, of)
-        for (const size of sizes) {
-          const [first, ...others] = yield* together(size, of)
-          close(first!, alone!)
-          for (const other of others) same(other, first!)
-        }
-      }))
-
-  agrees("VQ-KD with revival", tokenizer)
-  agrees("k-means", clusters, [2])
-  agrees("pretraining", pretrain)
-  agrees("pretraining without clipping", plain)
-  agrees("fine-tuning", finetune)
-  agrees("segmentation with batch norm", segment)
-  agrees("a pixel decoder", decoder)
-  agrees("a gradient that is transposed", wide)
-  agrees("several steps of an update", casesOf({ image: 16, batch: 6, small: true, accumulate: 2 }).pretrain)
-
-  it.effect("and the same bytes from run to run", () =>
+const agrees = <S, B, M>(name: string, of: Case<S, B, M>, fits: (size: number) => boolean = () => true) =>
+  [
+    name,
     Effect.gen(function*() {
-      const [first] = yield* together(3, tokenizer)
-      const [second] = yield* together(3, tokenizer)
-      same(first!, second!)
-    }))
+      const { alone, ranks } = yield* Jobs
+      const expected = yield* trained(alone, of)
+      for (const [size, engines] of ranks) {
+        if (!fits(size)) continue
+        const [first, ...others] = yield* together(engines, of)
+        close(first!, expected)
+        for (const other of others) same(other, first!)
+      }
+    })
+  ] as const
+
+const cases = [agrees("VQ-KD with revival", tokenizer), agrees("k-means", clusters, (size) => size === 2)]
+
+layer(jobs((ranks) => Engine.layerOnnx({ threads: 1, ranks }), [2, 3]))(
+  "ten steps of several ranks are those of one",
+  (it) => {
+    const more = [
+      agrees("pretraining", pretrain),
+      agrees("segmentation with batch norm", segment),
+      agrees("a gradient that is transposed", wide),
+      agrees("pretraining without clipping", plain),
+      agrees("fine-tuning", finetune),
+      agrees("a pixel decoder", decoder),
+      agrees("several steps of an update", casesOf({ image: 16, batch: 6, small: true, accumulate: 2 }).pretrain)
+    ]
+    for (const [name, effect] of [...cases, ...more]) it.effect(name, () => effect)
+
+    it.effect("and the same bytes from run to run", () =>
+      Effect.gen(function*() {
+        const engines = (yield* Jobs).ranks.get(3)!
+        const [first] = yield* together(engines, tokenizer)
+        const [second] = yield* together(engines, tokenizer)
+        same(first!, second!)
+      }))
+  }
+)
+
+onNewest("XLA", () => {
+  layer(jobs((ranks) => Engine.layerXla({ ranks }), [2]))("ten steps of several ranks are those of one", (it) => {
+    for (const [name, effect] of cases) it.effect(name, () => effect, COMPILED)
+  })
 })

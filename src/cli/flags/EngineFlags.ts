@@ -70,7 +70,7 @@ export const layer = (given: EngineFlags): Layer.Layer<Engine.Engine, Engine.Eng
 
 const engineOf = (
   given: EngineFlags,
-  { collectives: ranks, local, size }: Ranks.Ranks
+  { local, size }: Ranks.Ranks
 ): Layer.Layer<Engine.Engine, Engine.EngineError | Config.ConfigError> => {
   const { engine: name, memory, precision, threads, xla } = given
   const refused = (message: string, advice: string) =>
@@ -85,9 +85,9 @@ const engineOf = (
       `leave out ${flag}, or write --engine ${engine}`
     )
   }
-  if (size > 1 && name !== "onnx") {
+  if (size > 1 && name !== "onnx" && name !== "xla") {
     return refused(
-      `expected --engine onnx, the engine of several ranks, and ${size} ranks were started`,
+      `expected --engine onnx or xla, the engines of several ranks, and ${size} ranks were started`,
       "leave out --engine"
     )
   }
@@ -128,6 +128,6 @@ const engineOf = (
         const able = precision === "bf16" ? "openvino, tensorflow or xla" : "tensorflow or xla"
         return refused("expected --precision fp32", `leave out --precision, or take ${able} for ${precision}`)
       }
-      return name === "onnx" ? Engine.layerOnnx({ ...own, memory, ...(ranks && { ranks }) }) : Engine.layerReference
+      return name === "onnx" ? Engine.layerOnnx({ ...own, memory }) : Engine.layerReference
   }
 }

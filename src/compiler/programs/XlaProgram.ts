@@ -16,13 +16,15 @@
  * assert.match(text, /func\.func public @main\(%arg0: tensor<2x3xf32>\) -> tensor<2x3xf32>/)
  * ```
  */
-import type { Inference, Split, TrainStep } from "../../shapes/Step.ts"
+import type { Inference, Split as How, TrainStep } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import type * as Graph from "../graph/Graph.ts"
 import type { Call, Operation } from "../operations/Operation.ts"
 import { namesOf, StableHloWriter, typeOf, typesOf } from "../stablehlo/StableHloWriter.ts"
 import * as Autocast from "../trace/Autocast.ts"
-import type { Splittable } from "../trace/Split.ts"
+import * as Cut from "../trace/Cut.ts"
+import * as Split from "../trace/Split.ts"
+import * as Sums from "../trace/Sums.ts"
 import * as Trace from "../trace/Trace.ts"
 import * as Writing from "./Writing.ts"
 
@@ -35,11 +37,30 @@ export interface Options {
   readonly precision?: Graph.Precision
   /** The number of devices that run the step together, each on its share of the batch; default 1. */
   readonly devices?: number
+  /** The place of the rank that will run the program, which has one device. Absent for one rank. */
+  readonly place?: Sums.Place | undefined
 }
 
 /** An array of the batch as a whole, and how the devices share it. */
 export interface Port extends Graph.Value {
-  readonly split?: Split | undefined
+  readonly split?: How | undefined
+}
+
+/** A StableHLO module that runs before another. Values that are summed over all ranks lie between them. */
+export interface Part {
+  readonly text: string
+  /** The state, the batch and results of parts before it that the function `main` takes, by name. */
+  readonly inputs: ReadonlyArray<string>
+  readonly results: ReadonlyArray<Graph.Value>
+}
+
+/** What several ranks run before the last module of a step. */
+export interface Before {
+  readonly parts: ReadonlyArray<Part>
+  /** After each of the parts, the results of it that are summed over all ranks. */
+  readonly sums: ReadonlyArray<ReadonlyArray<string>>
+  /** What `main` of the step takes after the state: the batch and results of the parts, by name. */
+  readonly inputs: ReadonlyArray<string>
 }
 
 /** A step as a StableHLO module. The function `main` takes the state and then the batch. */
@@ -55,6 +76,8 @@ export interface XlaProgram {
   readonly results: ReadonlyArray<Graph.Value>
   /** The record of metrics or of outputs, with a specification in place of every tensor. */
   readonly result: object
+  /** What runs before the module, if several ranks run the step together. */
+  readonly before?: Before
 }
 
 const parenthesised = (types: ReadonlyArray<Value>): string =>
@@ -81,39 +104,43 @@ const call =
 
 /** Returns the inputs of a share of the batch as those of the whole batch. */
 const whole = (shares: ReadonlyArray<Graph.Value>, batch: object): ReadonlyArray<Port> => {
-  const leaves = new Map(Tree.leaves<Splittable>(batch).map(([path, leaf]) => [`batch.${path}`, leaf]))
+  const leaves = new Map(Tree.leaves<Split.Splittable>(batch).map(([path, leaf]) => [`batch.${path}`, leaf]))
   return shares.map(({ dtype, name }) => {
     const { shape, split } = leaves.get(name)!
     return { name, shape, dtype, split }
   })
 }
 
-const written = (
-  { graph: traced, result }: Trace.Traced,
-  state: ReadonlyArray<Graph.Value>,
-  specs: object,
-  { devices = 1, donates, precision = "fp32" }: Options & { readonly donates: boolean }
-): XlaProgram => {
+const outputsOf = ({ outputs }: Graph.Graph): ReadonlyArray<Graph.Value> =>
+  outputs.map(({ name, value }) => ({ ...value, name }))
+
+const resultsOf = (graph: Graph.Graph): ReadonlyArray<Graph.Value> =>
+  outputsOf(graph).filter(({ name }) => !name.startsWith(Writing.NEXT))
+
+/**
+ * Writes a graph as a module. `main` takes `given` and returns `results`. With `donated`, these come first in what it takes, and it
+ * returns the next state in their memory first.
+ */
+const moduleOf = (
+  traced: Graph.Graph,
+  given: ReadonlyArray<Graph.Value>,
+  results: ReadonlyArray<Graph.Value>,
+  { devices = 1, precision = "fp32" }: Options,
+  donated: ReadonlyArray<Graph.Value> = []
+): string => {
   const graph = Autocast.apply(traced, precision)
   const w = new StableHloWriter(precision)
-  const isHeld = new Set(state.map(({ name }) => name))
-  const share = graph.inputs.filter(({ name }) => !isHeld.has(name))
-  const given = [...state, ...share]
   const values = new Map(given.map((value, i): [string, Value] => [value.name, { ...value, name: `%arg${i}` }]))
   const value = Writing.write(graph, values, {
     constant: ({ data, dtype, shape }) => w.constant(data, shape, dtype),
     call: call(w)
   })
-  const results = traced.outputs.filter(({ name }) => !name.startsWith(Writing.NEXT)).map(({ name, value }) => ({
-    ...value,
-    name
-  }))
-  const next = donates ? state.map(({ name }) => name.replace(/^state\./, Writing.NEXT)) : []
+  const next = donated.map(({ name }) => name.replace(/^state\./, Writing.NEXT))
   const returned = [...next, ...results.map(({ name }) => name)].map(value)
   const parameters = given.map((value, i) =>
-    `%arg${i}: ${typeOf(value)}${donates && i < state.length ? ` {tf.aliasing_output = ${i} : i32}` : ""}`
+    `%arg${i}: ${typeOf(value)}${i < donated.length ? ` {tf.aliasing_output = ${i} : i32}` : ""}`
   )
-  const text = [
+  return [
     devices === 1 ? "module @step {" : `module @step attributes {mhlo.num_replicas = ${devices} : i32} {`,
     `func.func public @main(${parameters.join(", ")}) -> ${parenthesised(returned)} {`,
     ...w.lines,
@@ -122,15 +149,56 @@ const written = (
     "}",
     ""
   ].join("\n")
-  return { text, devices, state, batch: whole(share, specs), results, result }
+}
+
+const written = (
+  { graph, result }: Trace.Traced,
+  state: ReadonlyArray<Graph.Value>,
+  specs: object,
+  { donates, ...options }: Options & { readonly donates: boolean }
+): XlaProgram => {
+  const isHeld = new Set(state.map(({ name }) => name))
+  const share = graph.inputs.filter(({ name }) => !isHeld.has(name))
+  return {
+    text: moduleOf(graph, [...state, ...share], resultsOf(graph), options, donates ? state : []),
+    devices: options.devices ?? 1,
+    state,
+    batch: whole(share, specs),
+    results: resultsOf(graph),
+    result
+  }
+}
+
+/** Writes the traced step of one rank, cut where values are summed over all ranks. */
+const ofRank = (traced: Trace.Traced, state: ReadonlyArray<Graph.Value>, options: Options): XlaProgram => {
+  const graphs = Cut.of(traced, { late: true })
+  const parts = graphs.slice(0, -1).map(({ graph }): Part => ({
+    text: moduleOf(graph, graph.inputs, outputsOf(graph), options),
+    inputs: graph.inputs.map(({ name }) => name),
+    results: outputsOf(graph)
+  }))
+  const isHeld = new Set(state.map(({ name }) => name))
+  const { graph } = graphs.at(-1)!
+  const inputs = graph.inputs.filter(({ name }) => !isHeld.has(name))
+  return {
+    text: moduleOf(graph, [...state, ...inputs], resultsOf(graph), options, state),
+    devices: 1,
+    state,
+    batch: traced.graph.inputs.filter(({ name }) => !isHeld.has(name)),
+    results: resultsOf(graph),
+    result: traced.result,
+    before: { parts, sums: graphs.slice(1).map(({ sums }) => sums), inputs: inputs.map(({ name }) => name) }
+  }
 }
 
 /** Compiles a training step. Throws the errors of `Trace.trainStep`. */
-export const trainStep = <S, B, M>(step: TrainStep<S, B, M>, options: Options = {}): XlaProgram =>
-  written(Trace.trainStep(step, options), Writing.held("state", step.state as object), step.batch as object, {
-    ...options,
-    donates: true
-  })
+export const trainStep = <S, B, M>(step: TrainStep<S, B, M>, options: Options = {}): XlaProgram => {
+  const { devices = 1, place, ...rest } = options
+  const state = Writing.held("state", step.state as object)
+  return place === undefined || place.size === 1
+    ? written(Trace.trainStep(step, { devices }), state, step.batch as object, { ...rest, devices, donates: true })
+    : ofRank(Sums.of(Trace.trainStep(step, { devices: place.size }), place), state, rest)
+}
 
 /** Compiles an inference. Throws the errors of `Trace.trainStep`. */
 export const inference = <W, B, O>(

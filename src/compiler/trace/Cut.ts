@@ -113,8 +113,14 @@ const readBy = ({ calls, published, sums }: Content): ReadonlyMap<string, Value>
       .map((value) => [value.name, value])
   )
 
+/** Options of a cut. */
+export interface Options {
+  /** Leaves all outputs to the last part, which returns also those that former parts have computed. */
+  readonly late?: boolean
+}
+
 /** Cuts the graph of one rank (`Sums.of`). A graph without sums is one part. */
-export const of = (traced: Traced): ReadonlyArray<Part> => {
+export const of = (traced: Traced, { late = false }: Options = {}): ReadonlyArray<Part> => {
   const { constants, inputs, ...whole } = traced.graph
   const { nodes, outputs } = withNamedSums(traced)
   const placed = earliest(nodes)
@@ -135,7 +141,7 @@ export const of = (traced: Traced): ReadonlyArray<Part> => {
       calls: own.filter(({ operation }) => operation !== PSUM),
       // What no call makes is written in the last part.
       published: outputs.filter(({ name, value }) =>
-        (places.get(value.name) ?? last) === part && !(summed.has(name) && name === value.name)
+        (late ? last : places.get(value.name) ?? last) === part && !(summed.has(name) && name === value.name)
       ),
       sums: own.filter(({ operation }) => operation === PSUM)
         .map((node) => ({ name: node.outputs[0]!.name, value: node.inputs[0]! }))

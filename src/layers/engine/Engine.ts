@@ -31,6 +31,7 @@
 import { Effect, Layer } from "effect"
 import type { AutoOptions } from "./Auto.ts"
 import type { EngineError } from "./EngineError.ts"
+import { alone } from "./EngineLayers.ts"
 import { Engine } from "./EngineService.ts"
 
 export type { AutoOptions } from "./Auto.ts"
@@ -77,4 +78,7 @@ export type { XlaOptions } from "./Xla.ts"
  * `ProviderUnavailable` if no engine is fit. The error gives the same reasons.
  */
 export const layerAuto = (options: AutoOptions = {}): Layer.Layer<Engine, EngineError> =>
-  Layer.effect(Engine, Effect.flatMap(Effect.promise(() => import("./Auto.ts")), ({ make }) => make(options)))
+  Layer.effect(
+    Engine,
+    alone("auto", Effect.flatMap(Effect.promise(() => import("./Auto.ts")), ({ make }) => make(options)))
+  )

@@ -112,7 +112,7 @@ export class RanksUnavailable extends TaggedError<RanksUnavailable>()("RanksUnav
     return `the engine ${this.engine} does not train with other ranks`
   }
   get remedy() {
-    return "use ONNX Runtime (--engine onnx), or start one rank"
+    return "use ONNX Runtime (--engine onnx) or XLA with one device (--engine xla), or start one rank"
   }
 }
 

@@ -33,7 +33,8 @@ export interface OnnxOptions {
    */
   readonly memory?: "high" | "low"
   /**
-   * The connection of this engine to the other ranks, each of which trains on its share of the batch. Absent for one rank. Inferences
+   * The connection of this engine to the other ranks, each of which trains on its share of the batch; default that of
+   * the present ranks (`Ranks`). Inferences
    * run on each rank for itself. The provider `webgpu` takes none.
    */
   readonly ranks?: CollectivesOrigin | undefined

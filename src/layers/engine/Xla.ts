@@ -11,9 +11,10 @@ import * as LongWork from "../files/LongWork.ts"
 import * as Processor from "../machine/Processor.ts"
 import type { CompileOptions } from "../pjrt/CompileOptions.ts"
 import * as PluginFile from "../pjrt/PluginFile.ts"
+import type { CollectivesOrigin } from "../ranks/Collectives.ts"
 import * as Check from "./Check.ts"
 import * as CompiledEngine from "./CompiledEngine.ts"
-import { EngineError, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
+import { EngineError, noRanks, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
 import * as Thread from "./Thread.ts"
 import type { Options } from "./XlaWorker.ts"
 
@@ -41,6 +42,11 @@ export interface XlaOptions {
    * are slower then. A processor gives the same bytes without it. Default false.
    */
   readonly deterministic?: boolean
+  /**
+   * The connection of this engine to the other ranks, each of which trains on its share of the batch with one device; default that
+   * of the present ranks (`Ranks`). Sums over ranks are taken on the host.
+   */
+  readonly ranks?: CollectivesOrigin | undefined
 }
 
 // The program itself says which memory its results take.
@@ -86,6 +92,8 @@ const opening = (
 /** Makes an engine on its own worker thread. */
 export const make = Effect.fnUntraced(function*(options: XlaOptions) {
   const { deterministic = false, devices = 1, memoryFraction, platform = "cpu", plugin, precision = "fp32" } = options
+  const ranks = options.ranks?.size === 1 ? undefined : options.ranks
+  if (ranks !== undefined && devices > 1) return yield* noRanks(`xla with ${devices} devices`)
   const file = plugin ?? (yield* PluginFile.cached(platform))
   const unavailable = (detail: string) =>
     new EngineError({
@@ -111,7 +119,8 @@ export const make = Effect.fnUntraced(function*(options: XlaOptions) {
       ...(platform === "cpu" && devices > 1 ? { cpu_device_count: BigInt(devices) } : {}),
       ...(memoryFraction === undefined ? {} : { memory_fraction: memoryFraction })
     },
-    compiler
+    compiler,
+    ranks
   }
   // A survey of engines starts no thread for what is not installed.
   if (!existsSync(file)) return yield* unavailable(`there is no plugin ${file}`)
@@ -139,9 +148,18 @@ export const make = Effect.fnUntraced(function*(options: XlaOptions) {
     open: opening(call, cache, origin),
     ahead: 1,
     devices,
-    name: `xla ${about.version} ${precision}${devices === 1 ? "" : `, ${devices} devices`}`,
-    about: { ...about, engine: `xla ${platform}`, precision, ...(devices === 1 ? {} : { devices }) },
-    trainStep: (step) => program(XlaProgram.trainStep(step, { precision, devices })),
+    place: ranks,
+    name: `xla ${about.version} ${precision}${devices === 1 ? "" : `, ${devices} devices`}${
+      ranks === undefined ? "" : `, rank ${ranks.rank} of ${ranks.size}`
+    }`,
+    about: {
+      ...about,
+      engine: `xla ${platform}`,
+      precision,
+      ...(devices === 1 ? {} : { devices }),
+      ...(ranks === undefined ? {} : { ranks: ranks.size })
+    },
+    trainStep: (step) => program(XlaProgram.trainStep(step, { precision, devices, place: ranks })),
     inference: (inference) => program(XlaProgram.inference(inference, { precision }))
   })
   return { ...service, load: Check.noForeignModels }

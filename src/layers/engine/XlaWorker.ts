@@ -17,6 +17,8 @@ import { PjrtError } from "../pjrt/PjrtError.ts"
 import * as Plugin from "../pjrt/Plugin.ts"
 import * as XlaSession from "../pjrt/XlaSession.ts"
 import { StateLost, TooLarge } from "../pjrt/XlaSessionError.ts"
+import type { Collectives, CollectivesOrigin } from "../ranks/Collectives.ts"
+import * as Connection from "../ranks/Connection.ts"
 import { FINITE, NotTaken, OutOfMemory, StateCorrupted } from "./EngineError.ts"
 import * as Protocol from "./Protocol.ts"
 import type { Answer, Arrays, Calls, Request } from "./Protocol.ts"
@@ -29,6 +31,8 @@ export interface Options {
   readonly devices: number
   readonly options: Client.Options
   readonly compiler: CompileOptions
+  /** The connection to the other ranks; absent for one rank. */
+  readonly ranks: CollectivesOrigin | undefined
 }
 
 interface Open {
@@ -39,11 +43,12 @@ interface Open {
   isLost: boolean
 }
 
-const { compiler, devices, file, options } = workerData as Options
+const { compiler, devices, file, options, ranks } = workerData as Options
 const opened = new Map<number, Open>()
 const compiled = new Map<string, Executable.Executable>()
 let handles = 0
 let client: Client.Client | undefined
+let collectives: Collectives | undefined
 
 const held = (): Protocol.Memory => {
   const all = client!.handles.alive("buffer")
@@ -96,6 +101,7 @@ const start = (): Answer<"start"> => {
   // The client lives as long as the thread.
   const [made] = scoped(Effect.flatMap(Plugin.load(file), (plugin) => Client.open(plugin, options)))
   client = made
+  if (ranks !== undefined) collectives = Connection.open(ranks)
   const found = made.devices.length
   if (found < devices) throw new Error(`the plugin has ${found} of the ${devices} devices`)
   const [device] = made.devices
@@ -145,11 +151,14 @@ const open = ({ compiled: stored, held: given, model }: Calls["open"]["ask"]): A
   const program: XlaSession.Program = deserialize(model)
   let fresh: Compiled | undefined
   // Evaluations open the same program again and again. Compiled programs live as long as the thread.
-  const compile: XlaSession.Compile = (given, program) => {
-    const known = compiled.get(stored === undefined ? program.text : Files.sha256(stored))
+  const compile: XlaSession.Compile = (given, one) => {
+    // What runs before the last module of a step is compiled each time.
+    const isLast = one.text === program.text
+    const bytes = isLast ? stored : undefined
+    const known = compiled.get(bytes === undefined ? one.text : Files.sha256(bytes))
     if (known !== undefined) return Effect.as(DeviceMemory.holdsCall(given, known), known)
-    return Effect.flatMap(made(given, program, stored), (one) => {
-      fresh = one
+    return Effect.flatMap(made(given, one, bytes), (one) => {
+      if (isLast) fresh = one
       for (const key of one.keys) compiled.set(key, one.executable)
       return Effect.as(DeviceMemory.holdsCall(given, one.executable), one.executable)
     })
@@ -159,7 +168,8 @@ const open = ({ compiled: stored, held: given, model }: Calls["open"]["ask"]): A
     DeviceMemory.holdsArrays(client!, [...state, ...Split.specs(batch, devices), ...results]),
     DeviceMemory.canCount(client!, program.text)
   )
-  const [session, scope] = scoped(Effect.andThen(fits, XlaSession.open(client!, program, given, compile)))
+  const sum: XlaSession.Sum = (values) => collectives!.sum(values)
+  const [session, scope] = scoped(Effect.andThen(fits, XlaSession.open(client!, program, given, compile, sum)))
   const handle = handles++
   opened.set(handle, { session, scope, taken: 0, isLost: false })
   const { bytes, refused } = fresh ?? {}

@@ -40,15 +40,16 @@ export const discard = ({ handles }: Client, { arrays, sent }: Upload): void => 
   for (const handle of [...sent, ...arrays]) handles.free(handle)
 }
 
-/** Copies arrays of these shapes and types from a device. Throws `PjrtError`. */
+/** Copies arrays of these shapes and types from a device, into `memory` if it is given. Throws `PjrtError`. */
 export const download = (
   { handles, plugin }: Client,
   arrays: ReadonlyArray<DeviceArray>,
-  types: ReadonlyArray<Pick<HostTensor.Any, "shape" | "dtype">>
+  types: ReadonlyArray<Pick<HostTensor.Any, "shape" | "dtype">>,
+  memory?: ReadonlyArray<HostTensor.Any>
 ): ReadonlyArray<HostTensor.Any> => {
   const begun = arrays.map((array, place) => {
     const { dtype, shape } = types[place]!
-    const copy = HostTensor.zeros(shape, dtype)
+    const copy = memory?.[place] ?? HostTensor.zeros(shape, dtype)
     const { received } = plugin.call("PJRT_Buffer_ToHostBuffer", {
       buffer: handles.pointer(array),
       data: copy.data,

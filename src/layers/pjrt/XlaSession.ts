@@ -1,8 +1,9 @@
 /** Runs a program in StableHLO, whose state lives on one device, or as a whole on each of several. */
 import { Effect, Result, type Scope } from "effect"
-import type { XlaProgram } from "../../compiler/programs/XlaProgram.ts"
+import type { Before, XlaProgram } from "../../compiler/programs/XlaProgram.ts"
 import * as Split from "../../compiler/trace/Split.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
+import * as Handed from "../ranks/Handed.ts"
 import type { Client } from "./Client.ts"
 import * as DeviceArray from "./DeviceArray.ts"
 import * as Executable from "./Executable.ts"
@@ -14,6 +15,9 @@ export type Program = Omit<XlaProgram, "result">
 
 /** Arrays on the host, by the names of their ports. */
 export type Arrays = Readonly<Record<string, HostTensor.Any>>
+
+/** Sums an array over all ranks, in place. */
+export type Sum = (values: Float32Array) => void
 
 /** The memory of a session, in bytes. */
 export interface Memory {
@@ -87,18 +91,77 @@ const compileOnce: Compile = (client, { devices, text }) =>
     (compiled) => Effect.sync(() => Executable.free(client, compiled))
   )
 
+type Named = ReadonlyMap<string, DeviceArray.DeviceArray>
+
+/**
+ * Opens what several ranks run before the last module of a step (`XlaProgram.Before`). Returns a function that runs it on arrays of the
+ * state and the batch, and returns its results. The caller frees them.
+ */
+const beginning = Effect.fnUntraced(function*(
+  client: Client,
+  { parts, sums }: Before,
+  sum: Sum,
+  compile: (text: string) => ReturnType<Compile>
+) {
+  const { handles } = client
+  const device = client.devices[0]!
+  const steps = yield* Effect.forEach(
+    parts,
+    ({ text, inputs, results }, i) =>
+      Effect.map(compile(text), (executable) => {
+        const types = results.filter(({ name }) => sums[i]!.includes(name))
+        const memory = Handed.arrays(types)
+        const spans = Handed.joined(Array.from(memory.values(), ({ data }) => data as Float32Array))
+        return { executable, inputs, results, types, memory, spans }
+      })
+  )
+  return Effect.fnUntraced(function*(given: Named) {
+    const made = new Map<string, DeviceArray.DeviceArray>()
+    const add = (name: string, array: DeviceArray.DeviceArray) => {
+      const former = made.get(name)
+      made.set(name, array)
+      if (former !== undefined) handles.free(former)
+    }
+    const run = Effect.forEach(
+      steps,
+      ({ executable, inputs, memory, results, spans, types }) =>
+        Effect.gen(function*() {
+          const operands = inputs.map((name) => made.get(name) ?? given.get(name)!)
+          const execution = yield* handles.attempt(() => Executable.execute(client, executable, [operands]))
+          execution.results[0]!.forEach((array, i) => add(results[i]!.name, array))
+          yield* handles.settled(execution.completed)
+          yield* handles.attempt(() => {
+            DeviceArray.download(client, types.map(({ name }) => made.get(name)!), types, Array.from(memory.values()))
+            for (const values of spans) sum(values)
+            const { arrays, sent } = DeviceArray.upload(client, device, Array.from(memory.values()))
+            arrays.forEach((array, i) => add(types[i]!.name, array))
+            handles.settle(sent)
+          })
+        }),
+      { discard: true }
+    )
+    yield* Effect.onError(run, () => Effect.sync(() => made.forEach((array) => handles.free(array))))
+    return made as Named
+  })
+})
+
+const alone: Sum = () => {
+  throw new Error("a program for several ranks was opened without their sums")
+}
+
 /**
  * Compiles a program for the first devices of the client, as many as it wants, and puts a state on each of them. All of it is freed when
  * the scope closes; `compile` may give a program that lives longer. A program that donates an array of the state
  * (`tf.aliasing_output`) returns the whole next state first, in the same order. Any other program only reads it. On several devices each
- * gets its share of the batch, and all must return the same. Fails with `WrongArray` if an array of the state does not fit, with
+ * gets its share of the batch, and all must return the same. A program for several ranks needs `sum`. Fails with `WrongArray` if an array of the state does not fit, with
  * `PjrtError` if the program does not compile, and with `WrongProgram` if it returns something else than its ports.
  */
 export const open = Effect.fnUntraced(function*(
   client: Client,
   program: Program,
   state: Arrays,
-  compile: Compile = compileOnce
+  compile: Compile = compileOnce,
+  sum: Sum = alone
 ) {
   const { handles } = client
   const devices = client.devices.slice(0, program.devices)
@@ -148,8 +211,21 @@ export const open = Effect.fnUntraced(function*(
   const executable = yield* compile(client, program)
   yield* matched(program, executable.results)
   const replaces = isReplacing(program)
+  const { before } = program
+  const begin = before && (yield* beginning(client, before, sum, (text) => compile(client, { text, devices: 1 })))
 
-  const taken = Effect.fnUntraced(function*({ arrays, sent }: DeviceArray.Upload) {
+  /** Returns what the program takes after the state, and what of it is to be freed after the step. */
+  const operands = Effect.fnUntraced(function*(batch: ReadonlyArray<DeviceArray.DeviceArray>) {
+    if (before === undefined || begin === undefined) return { given: batch, made: [] }
+    const known = new Map([
+      ...program.state.map(({ name }, i) => [name, held[i]!] as const),
+      ...program.batch.map(({ name }, i) => [name, batch[i]!] as const)
+    ])
+    const made = yield* begin(known)
+    return { given: before.inputs.map((name) => made.get(name) ?? known.get(name)!), made: Array.from(made.values()) }
+  })
+
+  const ran = Effect.fnUntraced(function*({ arrays, sent }: DeviceArray.Upload) {
     const given = devices.map((_, place) => [...own(held, place), ...own(arrays, place)])
     const { completed, results } = yield* handles.attempt(() => Executable.execute(client, executable, given))
     const first = replaces ? program.state.length : 0
@@ -167,6 +243,11 @@ export const open = Effect.fnUntraced(function*(
     if (replaces) held = results.flatMap((made) => made.slice(0, first))
     steps++
     return named(program.results, metrics)
+  })
+
+  const taken = Effect.fnUntraced(function*({ arrays, sent }: DeviceArray.Upload) {
+    const { given, made } = yield* operands(arrays)
+    return yield* Effect.ensuring(ran({ arrays: given, sent }), Effect.sync(() => free(made)))
   })
 
   /** Returns the error of a step, or `StateLost` if the state is gone. */

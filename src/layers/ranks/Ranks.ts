@@ -19,49 +19,18 @@
  * assert.deepStrictEqual(found, { rank: 0, size: 1, values: Float32Array.of(1, 2) })
  * ```
  */
-import { Cause, Console, Context, Duration, Effect, Exit, Layer, Runtime, Semaphore } from "effect"
+import { Cause, Console, Duration, Effect, Exit, Layer, Runtime, Semaphore } from "effect"
 import * as Json from "../../domain/values/Json.ts"
 import * as WorkerThread from "../machine/WorkerThread.ts"
-import type { CollectivesOrigin } from "./Collectives.ts"
 import * as MpiLibrary from "./MpiLibrary.ts"
 import type { Beat } from "./Pulse.ts"
 import { MpiUnavailable, OtherLauncher, OtherRank, RankFailed, RankLost, RanksError } from "./RanksError.ts"
+import { Ranks } from "./RanksService.ts"
 import type { Answer, Ask, Found, Operation, Options } from "./RanksWorker.ts"
 
 export { MpiUnavailable, OtherLauncher, OtherRank, RankFailed, RankLost, RanksError } from "./RanksError.ts"
 
-/** The ranks, as one of them sees them. */
-export interface Ranks {
-  /** The number of this rank, from 0. */
-  readonly rank: number
-  readonly size: number
-  /** The number of ranks on this machine. */
-  readonly local: number
-  /** Sums an array over all ranks, in place. Afterwards every rank has the same bytes. */
-  readonly allReduce: (values: Float32Array) => Effect.Effect<void, RanksError>
-  /** Waits for all ranks. */
-  readonly barrier: Effect.Effect<void, RanksError>
-  /** Overwrites the bytes of all ranks by those of rank 0. All have the same length. */
-  readonly broadcast: (bytes: Uint8Array) => Effect.Effect<void, RanksError>
-  /** How the thread of an engine reaches the others; absent for one rank. */
-  readonly collectives?: CollectivesOrigin
-}
-
-/** One rank. */
-const single: Ranks = {
-  rank: 0,
-  size: 1,
-  local: 1,
-  allReduce: () => Effect.void,
-  barrier: Effect.void,
-  broadcast: () => Effect.void
-}
-
-/** The present ranks; by default this process alone. */
-export const Ranks = Context.Reference<Ranks>("patchword/layers/Ranks", { defaultValue: () => single })
-
-/** This process alone. */
-export const layerSingle: Layer.Layer<never> = Layer.succeed(Ranks, single)
+export { layerSingle, Ranks } from "./RanksService.ts"
 
 /** Bytes that are sent at once. */
 const PART = 2 ** 26

@@ -3,6 +3,7 @@ import { Context, Effect, Layer } from "effect"
 import * as Split from "../../../src/compiler/trace/Split.ts"
 import * as Steps from "../../../src/laws/EngineSteps.ts"
 import * as Engine from "../../../src/layers/engine/Engine.ts"
+import * as Ranks from "../../../src/layers/ranks/Ranks.ts"
 import * as ThreadRanks from "../../../src/layers/ranks/ThreadRanks.ts"
 import * as HostTensor from "../../../src/shapes/HostTensor.ts"
 import { NONE, picking, picks } from "./picking.ts"
@@ -59,4 +60,28 @@ it.effect("all ranks keep their state if the share of one is not finite", () =>
     const [first, second] = yield* onAll(handles, ({ snapshot }) => snapshot)
     assert.notDeepEqual(first!.state, Steps.initial())
     assert.deepStrictEqual(second, first)
+  }).pipe(Effect.scoped))
+
+it.effect("engines train with the present ranks, or refuse to be built", () =>
+  Effect.gen(function*() {
+    const [collectives] = ThreadRanks.origins(2)
+    const alone = yield* Ranks.Ranks
+    const present = Layer.succeed(Ranks.Ranks, { ...alone, size: 2, collectives: collectives! })
+    const built = (engine: Layer.Layer<Engine.Engine, Engine.EngineError>) =>
+      Effect.map(Engine.Engine, ({ name }) => name).pipe(Effect.provide(Layer.provide(engine, present)))
+    assert.strictEqual(yield* built(Engine.layerOnnx({ threads: 1 })), "onnx cpu, rank 0 of 2, 1 thread")
+    const others = {
+      reference: Layer.fresh(Engine.layerReference),
+      auto: Engine.layerAuto(),
+      openvino: Engine.layerOpenVino(),
+      tensorflow: Engine.layerTensorFlow(),
+      "onnx web": Engine.layerOnnxWeb(),
+      "onnx webgpu": Engine.layerOnnx({ provider: "webgpu" }),
+      "xla with 2 devices": Engine.layerXla({ devices: 2 })
+    }
+    for (const [name, engine] of Object.entries(others)) {
+      const { message, reason } = yield* Effect.flip(built(engine))
+      assert.strictEqual(reason._tag, "RanksUnavailable")
+      assert.include(message, `the engine ${name} does not train with other ranks; use ONNX Runtime (--engine onnx)`)
+    }
   }).pipe(Effect.scoped))
