@@ -23,6 +23,8 @@ export const FEWEST = 5
 
 /** The two ways to occur together. */
 export const KINDS = ["images", "neighbours"] as const
+
+/** One of the two ways to occur together. */
 export type Kind = typeof KINDS[number]
 
 /** The sizes of a count: the codes from `from` on and before `to` are counted with all codes. */

@@ -53,6 +53,7 @@ export interface S3 {
   readonly download: (key: string, file: string, sha256: string) => Effect.Effect<void, S3Error>
   /** Lists the keys that begin with a text. */
   readonly list: (start: string) => Effect.Effect<ReadonlyArray<string>, S3Error>
+  /** Removes an object, if there is one. */
   readonly remove: (key: string) => Effect.Effect<void, S3Error>
 }
 

@@ -38,7 +38,7 @@ export interface AtlasOptions {
   readonly lists?: Partial<CodeScan.Lists>
   /** False to not keep the codes of every image; default true. They take two bytes for each patch, or four for more than 65536 codes. */
   readonly keepImages?: boolean
-  /** The side of the small pictures of images that are kept, in pixels; default {@link Thumbnails.SIDE}. None with 0. */
+  /** The side of the small pictures of images that are kept, in pixels; default `Thumbnails.SIDE`. None with 0. */
   readonly thumbnails?: number
   /** True to remove another atlas that is in the folder; default false. */
   readonly replace?: boolean

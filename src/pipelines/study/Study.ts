@@ -107,7 +107,9 @@ const running = Effect.fnUntraced(function*<E>(
   const more = { split, checkpointEvery }
 
   const within = <A, E2, R2>({ config, folder }: StudyWork.Unit, self: Effect.Effect<A, E2, R2>) =>
-    Effect.provide(self, Runs.layerNoDeps(`${out}/${folder}`, { config, stages: StudyWork.CHANGEABLE }), { local: true })
+    Effect.provide(self, Runs.layerNoDeps(`${out}/${folder}`, { config, stages: StudyWork.CHANGEABLE }), {
+      local: true
+    })
 
   /** Returns what a figure depends on. */
   const aboutOf = (work: StudyWork.Work, measure: Ablation.Measure): Json.Json => {
