@@ -1,16 +1,20 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { Effect, Layer, ManagedRuntime, Redacted } from "effect"
+import { Effect, Layer, ManagedRuntime, Redacted, Schema, Stream } from "effect"
 import type { ChildProcess } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
+import { Preset } from "../../src/domain/config/Preset.ts"
 import * as Job from "../../src/jobs/Job.ts"
 import * as Jobs from "../../src/jobs/Jobs.ts"
 import * as JobStore from "../../src/jobs/JobStore.ts"
 import * as Stages from "../../src/jobs/Stages.ts"
+import { draw, said } from "../cli/kit.ts"
 import { start } from "../e2e/child.ts"
+import { micro } from "../pipelines/kit.ts"
 import { EVERY, run, STEPS } from "./microRun.ts"
 import { PASSWORD, Postgres } from "./postgres.ts"
 
@@ -86,7 +90,7 @@ let unbroken: Readonly<Record<string, string>>
 beforeAll(async () => {
   postgres = await Postgres.create()
   store = ManagedRuntime.make(Layer.provide(Jobs.layer, JobStore.layer(Redacted.make(postgres.url))))
-}, 240_000)
+})
 
 afterAll(async () => {
   await Promise.all(workers.map((worker) => end(worker, "SIGKILL")))
@@ -95,7 +99,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-describe("jobs on PostgreSQL", { timeout: 240_000 }, () => {
+describe("jobs on PostgreSQL", () => {
   it("wait for a worker that fits, and are done by it", async () => {
     const gpu = await store.runPromise(Stages.submit(run, { out: join(folder, "gpu"), millis: 0, gpu: true }))
     const { id, out } = await submit("unbroken", 0)
@@ -151,6 +155,21 @@ describe("jobs on PostgreSQL", { timeout: 240_000 }, () => {
     assert.include(again.message, `job ${id} is finished, and not cancelled or failed`)
   })
 
+  it("go on when all workers are killed, and the database is killed and started again", async () => {
+    const { id, out } = await submit("all")
+    const followed = ask(({ follow }) => Stream.runCollect(follow(id)))
+    await until(() => rows(out), (count) => count > EVERY)
+    await Promise.all(workers.map((worker) => end(worker, "SIGKILL")))
+    const logged = rows(out)
+    begin()
+    await until(() => rows(out), (count) => count > logged)
+    await postgres.kill()
+    await setTimeout(1000)
+    await postgres.start()
+    assert.strictEqual((await followed).at(-1)!.state, "finished")
+    assert.deepStrictEqual(contents(out), unbroken)
+  })
+
   it("are safe from a worker that is stopped beyond its lease and goes on", async () => {
     const { id, out } = await submit("stopped")
     const first = await holder(id)
@@ -164,6 +183,37 @@ describe("jobs on PostgreSQL", { timeout: 240_000 }, () => {
     assert.deepStrictEqual(contents(out), unbroken)
     const next = await submit("next", 0)
     assert.strictEqual((await ended(next.id)).state, "finished")
+  })
+
+  it("are handed in, done and shown by the command line", async () => {
+    const [images, out, config] = ["images", "lines", "config.json"].map((name) => join(folder, name))
+    await draw(images!)
+    writeFileSync(config!, JSON.stringify(Schema.encodeSync(Preset)(micro({ duration: 3, warmup: 1 }))))
+    const asked = (...words: ReadonlyArray<string>) =>
+      Effect.runPromise(said("jobs", ...words, "--store", postgres.url).pipe(Effect.provide(NodeServices.layer)))
+    const given = ["--images", images!, "--out", out!, "--config", config!, "--tests", "test", "--json"]
+    const { job } = JSON.parse(await asked("submit", "--stages", "tokenizer,pretrain,knn", "--threads", "1", ...given))
+    rmSync(config!)
+    const worker = watched(
+      start("src/cli/bin.ts", ["jobs", "worker", "--host", "127.0.0.1", "--store", postgres.url])
+    )
+    assert.match(await asked("follow", String(job)), new RegExp(`\njob ${job}: finished, stages done 3 of 3$`))
+    assert.include(await asked("list"), out!)
+    assert.include(await asked("show", String(job)), "tokenizer, pretrain, knn (3 of 3 done)")
+    assert.deepStrictEqual(readdirSync(join(out!, "stages")).toSorted(), [
+      "pretrain.json",
+      "pretrain.safetensors",
+      "tokenizer.json",
+      "tokenizer.safetensors"
+    ])
+    assert.isNotEmpty(readdirSync(join(out!, "results")))
+    await end(worker, "SIGINT")
+    assert.include(worker.told(), "this goes on: patchword jobs worker")
+    const missing = await Effect.runPromise(
+      Effect.flip(said("jobs", "show", "999", "--store", postgres.url)).pipe(Effect.provide(NodeServices.layer))
+    )
+    assert.include(String(missing), "there is no job 999")
+    assert.notInclude(String(missing), PASSWORD)
   })
 
   it("tell no password", () => {

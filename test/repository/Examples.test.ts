@@ -74,7 +74,9 @@ describe("the files of examples", () => {
     const file = join(folder, "examples", name)
     writeFileSync(file, readFileSync(file, "utf8").replaceAll(/duration: \d+, warmup: \d+/g, "duration: 4, warmup: 1"))
   }
-  const ending = readdirSync(join(root, "examples")).filter((name) => !["server.ts", "telemetry.ts"].includes(name))
+  const ending = readdirSync(join(root, "examples")).filter((name) =>
+    !["server.ts", "jobServer.ts", "telemetry.ts"].includes(name)
+  )
 
   afterAll(() => rmSync(folder, { recursive: true }))
 

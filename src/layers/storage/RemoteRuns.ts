@@ -268,7 +268,7 @@ export const layerNoDeps = (
 > =>
   Layer.effectContext(Effect.gen(function*() {
     const inRun = Effect.mapError((reason: Files.FileError) => new Runs.RunsError({ directory: url, reason }))
-    const { folder, store } = yield* own(url, options.takeOver ?? false).pipe(
+    const { folder, store } = yield* own(url, options.takeOver ?? (yield* Runs.TakeOver)).pipe(
       Effect.mapError((error) =>
         error._tag === "FileError" ? new Runs.RunsError({ directory: url, reason: error }) : error
       )
