@@ -16,7 +16,7 @@ h2 .swatch { display: inline-block; vertical-align: -.2em }
 .search input, .search select { font: inherit; padding: .25rem .5rem; border: 1px solid var(--line); border-radius: 6px; background: var(--raised); color: var(--ink) }
 .search output { color: var(--muted); font-size: .875rem }
 .pager a { display: inline-block; min-height: 24px; line-height: 24px; margin-right: 1.5rem }
-.atlas .code a, .atlas-pairs th a { display: inline-block; min-width: 24px; min-height: 24px }
+.atlas .code a, .atlas-pairs th a, h2 a { display: inline-block; min-width: 24px; min-height: 24px }
 .atlas + .atlas { margin-top: .6rem }
 .atlas .strip, #sample ~ * .strip { border: 1px solid var(--line) }
 .strip { --scale: var(--zoom); display: block; box-sizing: content-box; width: calc(var(--w) * var(--scale) * 1px); height: calc(var(--h) * var(--scale) * 1px);

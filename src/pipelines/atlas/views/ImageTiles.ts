@@ -43,7 +43,7 @@ ${kindOf(atlas)}<div data-images="${JSON.stringify(source)}"><ol class="tiles-of
 export const withCode = (atlas: Atlas.Atlas, code: number, found: Atlas.WithCode, links: AtlasLinks): Html => {
   const { grid } = atlas.index
   const picture = pictureOf(atlas, links)
-  return html`<h2>Images with code <a href="${links.code(code)}">${code}</a></h2>
+  return html`<h2>Images with <a href="${links.code(code)}">code ${code}</a></h2>
 ${kindOf(atlas)}${
     found.images.length === 0
       ? html`<p>There are no images with this code from here on.</p>`
