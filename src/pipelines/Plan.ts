@@ -178,8 +178,10 @@ export const plan = Effect.fn("patchword.plan")(function*(preset: Preset, option
     const { batchSize } = optimizer
     const kept = stage !== "finetune" ? 1 : typeof preset.finetune.ema === "number" ? 3 : 2
     const one = before(1)
-    const step = stepOf(1)
-    const flopsPerImage = Graph.flops(Trace.trainStep(step, { external: true }).graph) +
+    // A batch norm of one value for each channel has no variance.
+    const least = Math.min(batchSize, stage === "segment" ? 2 : 1)
+    const step = stepOf(least)
+    const flopsPerImage = Graph.flops(Trace.trainStep(step, { external: true }).graph) / least +
       (one === undefined ? 0 : Graph.flops(Trace.inference(one).graph))
     const stepsPerEpoch = optimizer.stepsPerEpoch(images)
     const { total } = optimizer.steps(stepsPerEpoch)
@@ -205,7 +207,7 @@ export const plan = Effect.fn("patchword.plan")(function*(preset: Preset, option
       const memory = state + gradients + weights + batch
       return StagePlan.make({ ...planned, imagesPerSecond: null, secondsPerEpoch: null, seconds: null, memory })
     }
-    const few = Math.ceil(some / 2)
+    const few = Math.max(least, Math.ceil(some / 2))
     const first = yield* tried(stepOf(few), before(few))
     const second = some === few ? first : yield* tried(largest, encoded)
     const perImage = some === few ? 0 : Math.max(0, second.resident - first.resident) / (some - few)

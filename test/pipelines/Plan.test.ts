@@ -156,6 +156,18 @@ describe("plan", () => {
         stages: ["segment"]
       })
       assert.match(few.problems.join(), /^segment: too few images: .* or lower segmentation\.batchSize or accumulate$/)
+      const upernet = new SegmentationConfig({
+        ...segmentation,
+        head: "upernet",
+        finalNorm: false,
+        channels: 8,
+        batchSize: 2
+      })
+      const pyramid = yield* Plan.plan(new Preset({ ...preset, segmentation: upernet }), {
+        ...options,
+        stages: ["segment"]
+      })
+      assert.isAbove(pyramid.stages[0]!.flopsPerImage, segment!.flopsPerImage)
       const error = yield* Effect.flip(Plan.plan(preset, options))
       assert.match(error.message, /^segmentation: expected settings, but this configuration has none/)
     }).pipe(Effect.provide(Engine.layerOnnx({ threads: 1 }))), 40_000)
