@@ -61,6 +61,9 @@ const SILENT = 10_000
 const NO_FILE = -1
 
 const NOWHERE = "link to nothing"
+
+/** Node.js cannot open such a file: its name holds a replacement character for each byte that is not text. */
+const NOT_TEXT = "name that is not UTF-8"
 const CIRCLE = "link in a circle"
 const AGAIN = "link to a folder read already"
 
@@ -120,6 +123,7 @@ export const make = Effect.fnUntraced(function*(cache: string | undefined) {
       if (type === "Directory" || type === "Link") continue
       const special = type === "Nowhere" ? undefined : Files.SPECIAL[type]
       if (special !== undefined) others.add(special)
+      else if (type === "Nowhere" && name.includes("\uFFFD")) others.add(NOT_TEXT)
       else if (isImage(name)) images.push(one)
       else others.add(type === "Nowhere" ? NOWHERE : endingOf(name))
     }
