@@ -239,14 +239,17 @@ describe("Images.layerFolder", () => {
         assert.deepStrictEqual((yield* load(folder, "train", { cache: `${folder}/.cache` })).leftOut, set.leftOut)
       })))
 
-  it.effect.skipIf(process.platform !== "linux")("leaves out files whose names are not UTF-8, and says so", () =>
-    withFolder({ "a/1.png": png }, (folder) =>
-      Effect.gen(function*() {
-        writeFileSync(Buffer.concat([Buffer.from(`${folder}/a/bad`), Buffer.of(255, 254), Buffer.from(".png")]), "x")
-        const set = yield* load(folder, "train")
-        assert.deepStrictEqual(names(set), ["a/1.png"])
-        assert.deepStrictEqual(set.leftOut, [{ kind: "name that is not UTF-8", count: 1 }])
-      })))
+  it.effect.skipIf(process.platform !== "linux")(
+    "leaves out files whose names are not UTF-8, and says so",
+    () =>
+      withFolder({ "a/1.png": png }, (folder) =>
+        Effect.gen(function*() {
+          writeFileSync(Buffer.concat([Buffer.from(`${folder}/a/bad`), Buffer.of(255, 254), Buffer.from(".png")]), "x")
+          const set = yield* load(folder, "train")
+          assert.deepStrictEqual(names(set), ["a/1.png"])
+          assert.deepStrictEqual(set.leftOut, [{ kind: "name that is not UTF-8", count: 1 }])
+        }))
+  )
 
   it.effect("takes a link to nothing for a broken image", () =>
     withFolder({ "a/1.png": png }, (folder) =>

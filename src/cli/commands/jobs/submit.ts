@@ -63,6 +63,17 @@ const LINES: Readonly<Record<string, (given: Given) => Omit<CommandRun.Line, "na
   evaluate: (given) => evaluated(given, ["evaluate", `${given.out}/finetune`])
 }
 
+/** The stage whose network a stage takes. */
+const SOURCES: Readonly<Record<string, string>> = {
+  pretrain: "tokenizer",
+  finetune: "pretrain",
+  segment: "pretrain",
+  decoder: "tokenizer",
+  probe: "pretrain",
+  knn: "pretrain",
+  evaluate: "finetune"
+}
+
 const shared = (given: Given): ReadonlyArray<string> => Words.of({ ...only(given, images), ...only(given, engine) })
 
 const trained = (given: Given, words: ReadonlyArray<string>): Omit<CommandRun.Line, "name"> => {
@@ -95,6 +106,14 @@ export const submit = (root: () => Root) =>
           "--stages",
           `expected ${Suggest.either(Object.keys(LINES))}, each once, got ${given.stages}`,
           "join stages by commas, for example tokenizer,pretrain,probe"
+        )
+      }
+      const early = asked.find((name, at) => asked.indexOf(SOURCES[name] ?? name) > at)
+      if (early !== undefined) {
+        return yield* Config.refusal(
+          "--stages",
+          `expected ${early} after ${SOURCES[early]}, whose network it takes, got ${given.stages}`,
+          "write the stages in the order in which they run"
         )
       }
       // Every value is checked before the job waits for hours.

@@ -1,0 +1,21 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { said } from "./kit.ts"
+
+const refused = (stages: string) =>
+  said("jobs", "submit", "--store", "none", "--out", "none", "--images", "none", "--stages", stages).pipe(
+    Effect.flip,
+    Effect.map(String),
+    Effect.provide(NodeServices.layer)
+  )
+
+describe("the stages of a job", () => {
+  it.effect("come after those whose networks they take, each once", () =>
+    Effect.gen(function*() {
+      assert.include(yield* refused("probe,pretrain"), "expected probe after pretrain, whose network it takes")
+      assert.include(yield* refused("decoder,knn,tokenizer"), "expected decoder after tokenizer")
+      assert.include(yield* refused("tokenizer,tokenizer"), "each once")
+      assert.include(yield* refused("tokeniser"), "expected tokenizer")
+    }))
+})
