@@ -4,7 +4,7 @@
  * A folder holds PGlite, which is PostgreSQL as WebAssembly. One process has it open at a time: a worker, or else the command
  * that reads it. It listens on a socket in the folder, so that other commands can ask it meanwhile.
  *
- * Their packages are optional: `@effect/sql-pg` for both, `@electric-sql/pglite` and `@electric-sql/pglite-socket` for a folder.
+ * Their packages are optional: `@effect/sql-pg` for both, `@electric-sql/pglite` for a folder.
  *
  * ```ts
  * import assert from "node:assert"
@@ -61,8 +61,7 @@ export const show = (place: string): string => {
 /** The versions that patchword is tested with. */
 const VERSIONS = {
   "@effect/sql-pg": "4.0.5",
-  "@electric-sql/pglite": "0.5.14",
-  "@electric-sql/pglite-socket": "0.2.17"
+  "@electric-sql/pglite": "0.5.14"
 } as const
 
 const isMissing = (cause: unknown): boolean =>
@@ -83,7 +82,7 @@ const optional = <A>(
   })
 
 const FOR_POSTGRES = ["@effect/sql-pg"] as const
-const FOR_FOLDER = ["@effect/sql-pg", "@electric-sql/pglite", "@electric-sql/pglite-socket"] as const
+const FOR_FOLDER = ["@effect/sql-pg", "@electric-sql/pglite"] as const
 
 /** Tables of patchword. Those of Effect's cluster are its own. */
 const migrations = Migrator.fromRecord({
@@ -162,26 +161,12 @@ const told = (error: unknown, pattern: RegExp): boolean => pattern.test(unreacha
 /** Opens PGlite in a folder, and listens on a socket in it. */
 const served = Effect.fnUntraced(function*(folder: string, socket: string) {
   const { PGlite } = yield* optional("@electric-sql/pglite", FOR_FOLDER, () => import("@electric-sql/pglite"))
-  const { PGLiteSocketServer } = yield* optional(
-    "@electric-sql/pglite-socket",
-    FOR_FOLDER,
-    () => import("@electric-sql/pglite-socket")
-  )
   const db = yield* Effect.acquireRelease(
     Effect.tryPromise({ try: () => PGlite.create(`${folder}/pglite`), catch: unreachable }),
     (db) => Effect.promise(() => db.close())
   )
-  yield* Effect.acquireRelease(
-    Effect.tryPromise({
-      try: async () => {
-        const server = new PGLiteSocketServer({ db, path: socket, maxConnections: 64 })
-        await server.start()
-        return server
-      },
-      catch: unreachable
-    }),
-    (server) => Effect.promise(() => server.stop())
-  )
+  const { serve } = yield* Effect.promise(() => import("./PgliteServer.ts"))
+  yield* Effect.mapError(serve(db, socket), unreachable)
 })
 
 /** The options of a store. */

@@ -64,7 +64,6 @@ const rooms: Readonly<Record<string, Room>> = {
       "@effect/platform-node",
       "@effect/sql-pg",
       "@electric-sql/pglite",
-      "@electric-sql/pglite-socket",
       "effect",
       "node:net",
       "node:os"
