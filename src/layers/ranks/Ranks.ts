@@ -19,16 +19,32 @@
  * assert.deepStrictEqual(found, { rank: 0, size: 1, values: Float32Array.of(1, 2) })
  * ```
  */
-import { Cause, Console, Duration, Effect, Exit, Layer, Runtime, Semaphore } from "effect"
+import { Cause, Console, Duration, Effect, Exit, Fiber, Layer, Runtime, Semaphore } from "effect"
 import * as Json from "../../domain/values/Json.ts"
 import * as WorkerThread from "../machine/WorkerThread.ts"
 import * as MpiLibrary from "./MpiLibrary.ts"
 import type { Beat } from "./Pulse.ts"
-import { MpiUnavailable, OtherLauncher, OtherRank, RankFailed, RankLost, RanksError } from "./RanksError.ts"
+import {
+  MpiUnavailable,
+  OtherLauncher,
+  OtherRank,
+  RankFailed,
+  RankLost,
+  RanksError,
+  RanksMissing
+} from "./RanksError.ts"
 import { Ranks } from "./RanksService.ts"
 import type { Answer, Ask, Found, Operation, Options } from "./RanksWorker.ts"
 
-export { MpiUnavailable, OtherLauncher, OtherRank, RankFailed, RankLost, RanksError } from "./RanksError.ts"
+export {
+  MpiUnavailable,
+  OtherLauncher,
+  OtherRank,
+  RankFailed,
+  RankLost,
+  RanksError,
+  RanksMissing
+} from "./RanksError.ts"
 
 export { layerSingle, Ranks } from "./RanksService.ts"
 
@@ -75,15 +91,18 @@ export interface MpiOptions {
   readonly local?: number
   /** A rank that says nothing for so long is lost; default 8 seconds. */
   readonly limit?: Duration.Input
+  /** The time in which all ranks have to meet; default 1 minute. */
+  readonly meeting?: Duration.Input
   /** Asks rank 0 to stop when it is aborted. */
   readonly stop?: AbortSignal
   /** Is called on rank 0 when another rank asks to stop. */
   readonly onStop?: () => void
-  /** Is called before the process ends, because another rank has failed or is lost. By default it writes to standard error. */
+  /** Is called before the process ends, because another rank has failed, is lost or never came. By default it writes to standard error. */
   readonly onLost?: (error: RanksError) => void
 }
 
 const LIMIT: Duration.Input = "8 seconds"
+const MEETING: Duration.Input = "1 minute"
 
 /** The exit code of a process that was interrupted. */
 const INTERRUPTED = 130
@@ -156,6 +175,18 @@ const start = Effect.fnUntraced(function*(options: MpiOptions) {
     return state === "finished" ? ended : Effect.ignore(Effect.timeout(ended, PATIENCE))
   }
 
+  // MPI waits for the others for ever, and its thread cannot be ended meanwhile.
+  const { exit } = yield* Effect.promise(() => import("./Mpi.ts"))
+  const meeting = Duration.fromInputUnsafe(options.meeting ?? MEETING)
+  let hasMet = false
+  stop?.addEventListener("abort", () => hasMet ? ask({ state: "stopping", code: 0 }) : exit(INTERRUPTED))
+  const late = yield* Effect.forkScoped(Effect.gen(function*() {
+    yield* Effect.sleep(meeting)
+    const reason = new RanksMissing({ seconds: Duration.toSeconds(meeting) })
+    onLost(new RanksError({ reason }))
+    exit(reason[Runtime.errorExitCode])
+  }))
+
   const unavailable = (detail: string) => new RanksError({ reason: new MpiUnavailable({ detail }) })
   const found = yield* Effect.acquireRelease(
     Effect.callback<Found, RanksError>((resume) => {
@@ -168,14 +199,14 @@ const start = Effect.fnUntraced(function*(options: MpiOptions) {
         yield* Effect.promise(() => worker.terminate())
       })
   )
+  hasMet = true
+  yield* Fiber.interrupt(late)
   if (started !== undefined && found.size !== started) {
     const { library, size, version } = found
     return yield* new RanksError({
       reason: new OtherLauncher({ library: `${version} (${library})`, started, found: size })
     })
   }
-  stop?.addEventListener("abort", () => ask({ state: "stopping", code: 0 }))
-
   const call = (operation: Operation, memory: SharedArrayBuffer) =>
     Effect.callback<void, RanksError>((resume) => {
       const id = calls++
@@ -212,7 +243,7 @@ const start = Effect.fnUntraced(function*(options: MpiOptions) {
  * The ranks that `mpiexec`, `mpirun` or `srun` has started. A thread of its own calls MPI, so the main thread never waits.
  *
  * The process ends at once if another rank fails, dies or hangs: MPI cannot go on without it. So the layer is for programs of one
- * job. Fails with `MpiUnavailable` and `OtherLauncher`.
+ * job. Fails with `MpiUnavailable` and `OtherLauncher`. A process whose ranks do not meet ends with `RanksMissing`.
  */
 export const layerMpi = (options: MpiOptions = {}): Layer.Layer<never, RanksError> =>
   Layer.effect(Ranks, start(options))

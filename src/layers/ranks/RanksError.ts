@@ -41,6 +41,17 @@ export class RankLost extends TaggedError<RankLost>()("RankLost", { rank: Schema
   }
 }
 
+/** Not all ranks have met. */
+export class RanksMissing extends TaggedError<RanksMissing>()("RanksMissing", { seconds: Schema.Finite }) {
+  override readonly [Runtime.errorExitCode] = 75
+  get finding() {
+    return `not all ranks have met within ${this.seconds} s: one has ended before, does something else, or was not started`
+  }
+  get remedy() {
+    return "see what the other ranks say, and start all ranks again with one command"
+  }
+}
+
 /** A rank has failed. It says itself why. */
 export class RankFailed extends TaggedError<RankFailed>()("RankFailed", { rank: Schema.Int, code: Schema.Int }) {
   override readonly [Runtime.errorExitCode] = this.code
@@ -86,7 +97,7 @@ export class UnevenShares extends TaggedError<UnevenShares>()("UnevenShares", {
 
 /** The ranks cannot work together. The exit code is that of the reason. */
 export class RanksError extends TaggedError<RanksError>()("RanksError", {
-  reason: Schema.Union([MpiUnavailable, OtherLauncher, RankLost, RankFailed, OtherRank, UnevenShares])
+  reason: Schema.Union([MpiUnavailable, OtherLauncher, RanksMissing, RankLost, RankFailed, OtherRank, UnevenShares])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   get finding() {

@@ -30,6 +30,7 @@ const modes: Readonly<Record<string, (ranks: Ranks.Ranks) => Effect.Effect<void,
     yield* Ranks.agree("configuration", { seed: 0, optimizer: { lr: rank === 1 ? 0.1 : 0.2 } })
     yield* say({ rank })
   }),
+  early: ({ rank }) => say({ rank }),
   wait: Effect.fnUntraced(function*({ collectives, rank }) {
     WorkerThread.start(new URL("./endless.ts", import.meta.url), collectives!)
     yield* say({ rank, pid: process.pid })
@@ -37,9 +38,12 @@ const modes: Readonly<Record<string, (ranks: Ranks.Ranks) => Effect.Effect<void,
   })
 }
 
+if (mode === "early" && process.env["PMI_RANK"] === "1") process.exit(64)
+
 const layer = Ranks.layerMpi({
   library,
   started: Number(started),
+  ...(mode === "early" && { meeting: "3 seconds" }),
   ...(limit === "" ? {} : { limit: `${Number(limit)} seconds` })
 })
 
