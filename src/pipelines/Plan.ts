@@ -233,7 +233,8 @@ export const plan = Effect.fn("patchword.plan")(function*(preset: Preset, option
   const { encoder, optimizer } = preset.tokenizer
   const tokenizerSteps = optimizer.steps(optimizer.stepsPerEpoch(images)).total
   const featureCache = FeatureCache.bytes({
-    images: tokenizerSteps * optimizer.batchSize,
+    // Only a tokenizer has a teacher.
+    images: stages.includes("tokenizer") ? tokenizerSteps * optimizer.batchSize : 0,
     tokens: encoder.patches,
     width: teacherWidth,
     dtype: "float16"

@@ -168,6 +168,7 @@ describe("plan", () => {
         stages: ["segment"]
       })
       assert.isAbove(pyramid.stages[0]!.flopsPerImage, segment!.flopsPerImage)
+      assert.strictEqual(pyramid.featureCache, 0)
       const error = yield* Effect.flip(Plan.plan(preset, options))
       assert.match(error.message, /^segmentation: expected settings, but this configuration has none/)
     }).pipe(Effect.provide(Engine.layerOnnx({ threads: 1 }))), 40_000)

@@ -59,8 +59,10 @@ const table = ({ engine, featureCache, machine: here, problems, stages }: Plan.P
     row("time", (stage) => timeOf(stage, stage.seconds)),
     row("memory, about", ({ memory }) => Memory.show(memory)),
     row("checkpoints, weights", ({ disk }) => Memory.show(disk)),
-    "feature cache, optional".padEnd(NAMES) + Memory.show(featureCache).padStart(VALUES),
-    "A teacher's own time and memory are not counted. It takes none when its features are cached.",
+    ...(featureCache === 0 ? [] : [
+      "feature cache, optional".padEnd(NAMES) + Memory.show(featureCache).padStart(VALUES),
+      "A teacher's own time and memory are not counted. It takes none when its features are cached."
+    ]),
     ...problems.map((problem) => `! ${problem}`)
   ].join("\n")
 }

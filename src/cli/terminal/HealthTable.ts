@@ -14,12 +14,17 @@ const findings = ({ findings: all }: StageHealth): ReadonlyArray<string> =>
     ""
   ])
 
+const praise = ({ figures }: StageHealth): string =>
+  figures.some(({ healthy }) => healthy !== undefined)
+    ? "nothing is wrong"
+    : "no figure could be judged yet, so it may be healthy or not"
+
 const stage = (one: StageHealth): string => {
   const { figures, finished, missing, step } = one
   const count = one.findings.length
   return [
     `${one.stage}, step ${step}${finished ? "" : ", not finished"}: ${
-      count === 0 ? "nothing is wrong" : count === 1 ? "1 finding" : `${count} findings, the root of them first`
+      count === 0 ? praise(one) : count === 1 ? "1 finding" : `${count} findings, the root of them first`
     }`,
     "",
     ...findings(one),

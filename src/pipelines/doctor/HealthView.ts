@@ -50,9 +50,11 @@ const stage = (one: StageHealth): Html => {
   }step ${Numbers.count(step)}</span></h3>
 ${
     findings.length === 0
-      ? html`<p class="verdict">Nothing is wrong${
-        figures.some(({ healthy }) => healthy !== undefined) ? "" : ", as far as can be told"
-      }.</p>`
+      ? html`<p class="verdict">${
+        figures.some(({ healthy }) => healthy !== undefined)
+          ? "Nothing is wrong."
+          : "No figure could be judged yet, so it may be healthy or not."
+      }</p>`
       : html`<p>The first finding is the root of the others. Cure it first.</p>
 <ol class="findings">${findings.map(finding)}</ol>`
   }
