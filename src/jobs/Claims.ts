@@ -36,13 +36,14 @@ const waiting = (
  */
 export const claim = Effect.fnUntraced(function*<E, R>(
   sql: SqlClient,
-  { choose, offer: { engines, gpu, memoryGiB }, worker, workflows }: {
+  options: {
     readonly worker: string
     readonly offer: Job.Offer
     readonly workflows: ReadonlyArray<string>
     readonly choose: (job: Waiting) => Effect.Effect<Option.Option<number>, E, R>
   }
 ) {
+  const { choose, offer: { engines, gpu, memoryGiB }, worker, workflows } = options
   return yield* sql.withTransaction(Effect.gen(function*() {
     const [row] = yield* sql<Parameters<typeof waiting>[0]>`
       SELECT id, workflow, payload, execution, done FROM patchword_jobs
@@ -80,7 +81,8 @@ export interface Taken {
 }
 
 /** Takes a stage. None if the job has another execution, or ended, or was given back. */
-export const take = Effect.fnUntraced(function*(sql: SqlClient, { execution, job }: Execution, worker: string) {
+export const take = Effect.fnUntraced(function*(sql: SqlClient, of: Execution, worker: string) {
+  const { execution, job } = of
   const [row] = yield* sql<{
     readonly taken: number
     readonly state: Job.State
@@ -101,14 +103,14 @@ export const take = Effect.fnUntraced(function*(sql: SqlClient, { execution, job
 /** Keeps the last report of a stage. Returns the state of the job; none if another one has taken it. */
 export const report = Effect.fnUntraced(function*(
   sql: SqlClient,
-  { job }: Execution,
+  of: Execution,
   number: number,
   report: Option.Option<Report>
 ) {
   const progress = Option.getOrNull(Option.map(report, written))
   const [row] = yield* sql<{ readonly state: Job.State }>`
     UPDATE patchword_jobs SET progress = coalesce(${progress}, progress), updated = now()
-    WHERE id = ${job} AND taken = ${number} AND state IN ('running', 'cancelling') RETURNING state`
+    WHERE id = ${of.job} AND taken = ${number} AND state IN ('running', 'cancelling') RETURNING state`
   return Option.map(Option.fromUndefinedOr(row), ({ state }) => state)
 })
 

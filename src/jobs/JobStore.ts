@@ -158,11 +158,14 @@ const migrated = (layer: Layer.Layer<SqlClient.SqlClient, unknown>) =>
 
 const told = (error: unknown, pattern: RegExp): boolean => pattern.test(unreachable(error).problem)
 
+/** The folder of the database within a store. */
+const DATABASE = "pglite"
+
 /** Opens PGlite in a folder, and listens on a socket in it. */
 const served = Effect.fnUntraced(function*(folder: string, socket: string) {
   const { PGlite } = yield* optional("@electric-sql/pglite", FOR_FOLDER, () => import("@electric-sql/pglite"))
   const db = yield* Effect.acquireRelease(
-    Effect.tryPromise({ try: () => PGlite.create(`${folder}/pglite`), catch: unreachable }),
+    Effect.tryPromise({ try: () => PGlite.create(`${folder}/${DATABASE}`), catch: unreachable }),
     (db) => Effect.promise(() => db.close())
   )
   const { serve } = yield* Effect.promise(() => import("./PgliteServer.ts"))
@@ -176,11 +179,22 @@ export interface Options {
    * until others have read it. By default the process takes part in what another has open.
    */
   readonly own?: boolean
+  /** False to refuse a folder that holds no store; by default it is made. */
+  readonly make?: boolean
 }
 
-const folder = Effect.fnUntraced(function*(place: string, { own = false }: Options) {
+const folder = Effect.fnUntraced(function*(place: string, { make = true, own = false }: Options) {
   yield* optional("@effect/sql-pg", FOR_FOLDER, () => import("@effect/sql-pg/PgClient"))
   const files = yield* Files.make
+  const names = yield* Effect.orElseSucceed(files.fs.readDirectory(place), (): ReadonlyArray<string> => [])
+  if (!names.includes(DATABASE)) {
+    if (names.some((name) => !name.startsWith("lock"))) {
+      return yield* new StoreInvalid({ problem: "got a folder of other files" })
+    }
+    if (!make) {
+      return yield* new StoreInvalid({ problem: "got a folder without jobs, which patchword jobs submit makes" })
+    }
+  }
   const socket = files.path.resolve(place, "socket")
   // Systems allow about 100 bytes.
   if (new TextEncoder().encode(socket).length > 100) {

@@ -130,4 +130,4 @@ const make = Effect.gen(function*() {
 export const layer: Layer.Layer<Jobs, never, JobStore> = Layer.effect(Jobs, make)
 
 /** Returns the present stage of a job: the first that is not done. None when all are done. */
-export const present = ({ done, stages }: Job): Option.Option<string> => Option.fromUndefinedOr(stages[done])
+export const present = (job: Job): Option.Option<string> => Option.fromUndefinedOr(job.stages[job.done])

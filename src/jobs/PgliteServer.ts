@@ -18,7 +18,7 @@ export interface Session {
 
 // Codes of the first message of a connection, in place of a version of the protocol.
 const CANCEL = 80877102
-const ENCRYPTIONS = [80877103, 80877104]
+const ENCRYPTIONS = new Set([80877103, 80877104])
 const NO = new TextEncoder().encode("N")
 
 const SYNC = 0x53
@@ -69,7 +69,7 @@ const connection = Effect.fnUntraced(function*(session: Session, turns: Semaphor
     if (isFirst) {
       const code = new DataView(message.buffer, message.byteOffset).getUint32(4)
       if (code === CANCEL) return false
-      if (ENCRYPTIONS.includes(code)) {
+      if (ENCRYPTIONS.has(code)) {
         yield* write(NO)
         return true
       }

@@ -107,8 +107,9 @@ export interface Options<P, E, R> {
 /** Makes a workflow of stages. */
 export const workflow = <P, E, R>(
   name: string,
-  { needs = () => Job.ANY, payload, stages, title }: Options<P, E, R>
+  options: Options<P, E, R>
 ): Run<P, R> => {
+  const { needs = () => Job.ANY, payload, stages, title } = options
   const made = Workflow.make(name, {
     payload: { job: Schema.Int, execution: Schema.Int, from: Schema.Int, run: payload },
     success: Outcome,

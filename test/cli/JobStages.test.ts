@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, FileSystem } from "effect"
 import { said } from "./kit.ts"
 
 const refused = (stages: string) =>
@@ -18,4 +18,16 @@ describe("the stages of a job", () => {
       assert.include(yield* refused("tokenizer,tokenizer"), "each once")
       assert.include(yield* refused("tokeniser"), "expected tokenizer")
     }))
+
+  it.effect("are looked up in a store that is there", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const folder = yield* fs.makeTempDirectoryScoped()
+      const listed = (store: string) => Effect.map(Effect.flip(said("jobs", "list", "--store", store)), String)
+      assert.include(yield* listed(`${folder}/none`), "got a folder without jobs")
+      assert.isFalse(yield* fs.exists(`${folder}/none`))
+      yield* fs.writeFileString(`${folder}/notes.txt`, "x")
+      assert.include(yield* listed(folder), "got a folder of other files")
+      assert.deepStrictEqual(yield* fs.readDirectory(folder), ["notes.txt"])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
 })

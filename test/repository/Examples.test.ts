@@ -46,11 +46,15 @@ describe("the examples of the module headers", () => {
       [
         "src/pipelines/atlas/views/CodeList.ts",
         "src/pipelines/atlas/views/ImageCodes.ts",
+        "src/pipelines/atlas/views/ImageTiles.ts",
         "src/pipelines/atlas/views/MapPage.ts",
         "src/pipelines/evaluate/TestFolders.ts",
         "src/pipelines/report/ReportPage.ts",
         "src/pipelines/report/RobustnessPage.ts",
-        "src/pipelines/training/Batches.ts"
+        "src/pipelines/training/Batches.ts",
+        "src/jobs/Job.ts",
+        "src/jobs/Jobs.ts",
+        "src/jobs/Worker.ts"
       ]
     )
   })

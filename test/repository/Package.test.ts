@@ -184,12 +184,12 @@ describe("the package", () => {
   const nn = [...tensors, "pure-rand"]
   const services = ["@effect/platform-node", "effect", "ml-matrix", "protobufjs", ...nn]
   const needed: Readonly<Record<string, ReadonlyArray<string>>> = {
-    ".": services,
+    ".": [...services, "aws4fetch"],
     "./shapes": tensors,
     "./domain": ["effect", "ml-matrix", "pure-rand"],
     "./nn": nn,
     "./compiler": [...tensors, "protobufjs"],
-    "./layers": services,
+    "./layers": [...services, "aws4fetch"],
     "./pipelines": services,
     "./jobs": ["@effect/platform-node", "effect", "pure-rand"],
     "./studio": ["@effect/platform-node", "effect", ...nn],

@@ -33,5 +33,5 @@ export const place = Effect.fnUntraced(function*(given: Option.Option<string>) {
 })
 
 /** The jobs of the store that is named. */
-export const jobs = (given: Option.Option<string>) =>
-  Layer.unwrap(Effect.map(place(given), (found) => Layer.provide(Jobs.layer, JobStore.layer(found))))
+export const jobs = (given: Option.Option<string>, options: JobStore.Options = { make: false }) =>
+  Layer.unwrap(Effect.map(place(given), (found) => Layer.provide(Jobs.layer, JobStore.layer(found, options))))

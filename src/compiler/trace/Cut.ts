@@ -120,7 +120,8 @@ export interface Options {
 }
 
 /** Cuts the graph of one rank (`Sums.of`). A graph without sums is one part. */
-export const of = (traced: Traced, { late = false }: Options = {}): ReadonlyArray<Part> => {
+export const of = (traced: Traced, options: Options = {}): ReadonlyArray<Part> => {
+  const { late = false } = options
   const { constants, inputs, ...whole } = traced.graph
   const { nodes, outputs } = withNamedSums(traced)
   const placed = earliest(nodes)

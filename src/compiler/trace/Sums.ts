@@ -68,7 +68,8 @@ const undividedOf = ({ adamw, graph: { nodes, outputs } }: Traced): ReadonlySet<
 }
 
 /** Returns the traced step of one rank, in which the only operations over ranks are sums. */
-export const of = (traced: Traced, { rank, size }: Place): Traced => {
+export const of = (traced: Traced, place: Place): Traced => {
+  const { rank, size } = place
   const { adamw, graph, result } = traced
   const undivided = undividedOf(traced)
   const share = number("ranks.share", 1 / size)

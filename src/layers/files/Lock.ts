@@ -141,8 +141,9 @@ export interface Options {
 export const hold = Effect.fnUntraced(function*(
   files: Files.Files,
   directory: string,
-  { force = false }: Options = {}
+  options: Options = {}
 ): Effect.fn.Return<Fence, Locked | Files.FileError, Scope.Scope> {
+  const { force = false } = options
   const { fs, path } = files
   const token = yield* Effect.acquireRelease(
     Effect.sync(() => {

@@ -53,8 +53,9 @@ const stream = Effect.fnUntraced(function*({ broadcast, rank }: Ranks, arrays: R
 /** Sends a value of rank 0. The others receive it at the same time. */
 export const send = Effect.fnUntraced(function*(
   ranks: Ranks,
-  { arrays, data }: Parcel
+  parcel: Parcel
 ): Effect.fn.Return<void, RanksError> {
+  const { arrays, data } = parcel
   const all = Object.entries(arrays).flatMap(([group, named]) =>
     Object.entries(named).map(([name, array]) => ({ group, name, array }))
   )

@@ -52,7 +52,8 @@ export { layerSingle, Ranks } from "./RanksService.ts"
 const PART = 2 ** 26
 
 /** Sends a text of rank 0 to all ranks. */
-export const broadcastText = Effect.fnUntraced(function*({ broadcast, rank }: Ranks, text: string) {
+export const broadcastText = Effect.fnUntraced(function*(ranks: Ranks, text: string) {
+  const { broadcast, rank } = ranks
   const own = new TextEncoder().encode(text)
   const length = new Uint8Array(Uint32Array.of(own.length).buffer)
   yield* broadcast(length)

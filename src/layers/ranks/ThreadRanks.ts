@@ -37,7 +37,8 @@ export const origins = (size: number): ReadonlyArray<ThreadsOrigin> => {
  *
  * @throws Error when the other threads do not come within a minute.
  */
-export const open = ({ memory, rank, size }: ThreadsOrigin): Collectives => {
+export const open = (origin: ThreadsOrigin): Collectives => {
+  const { memory, rank, size } = origin
   const header = new Int32Array(memory, 0, HEADER / 4)
   const shown = Array.from({ length: size }, (_, i) => new Float32Array(memory, HEADER + 4 * SHOWN * i, SHOWN))
 

@@ -129,7 +129,7 @@ export const submit = (root: () => Root) =>
         }
       }
       const job = yield* Stages.submit(CommandRun.make(root), payload).pipe(
-        Effect.provide(StoreFlags.jobs(given.store))
+        Effect.provide(StoreFlags.jobs(given.store, { make: true }))
       )
       yield* Console.log(
         given.json
