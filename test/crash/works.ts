@@ -6,11 +6,8 @@ import * as Presets from "../../src/domain/config/presets/Presets.ts"
 import { PretrainConfig } from "../../src/domain/config/PretrainConfig.ts"
 import { SegmentationConfig } from "../../src/domain/config/SegmentationConfig.ts"
 import { VitConfig } from "../../src/domain/config/VitConfig.ts"
-import * as Scene from "../../src/domain/pixels/Scene.ts"
 import * as Ablation from "../../src/domain/study/Ablation.ts"
-import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as Images from "../../src/layers/images/Images.ts"
-import * as ImageSet from "../../src/layers/images/reading/ImageSet.ts"
 import * as Results from "../../src/layers/run/Results.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
 import * as Teacher from "../../src/layers/teacher/Teacher.ts"
@@ -32,32 +29,11 @@ import * as Tokenizer from "../../src/pipelines/trained/Tokenizer.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import * as Dim from "../../src/shapes/Dim.ts"
 import { engine, micro, optimizer, set, teacher } from "../pipelines/kit.ts"
+import { scenes } from "../pipelines/scenes.ts"
 
 const options = { checkpointEvery: 2 }
 const preset = micro({ duration: 5, warmup: 1 })
 const epochs = micro({ unit: "epochs", duration: 2, warmup: 1 })
-
-const CLASSES = ["ground", "red", "blue"]
-
-const square = (colour: readonly [number, number, number]): Scene.Drawing => ({
-  side: 8,
-  data: Uint8Array.from({ length: 256 }, (_, i) => [...colour, 255][i % 4]!)
-})
-
-const stock: Scene.Stock = [[[square([255, 0, 0])]], [[square([0, 0, 255])]]]
-
-const scenes = (name: string, length: number): ImageSet.ImageSet => {
-  const recipe: Scene.Recipe = { size: 40, count: [1, 2], side: [12, 20], overlap: 0 }
-  const made = Array.from(
-    { length },
-    (_, index) => Scene.random(stock, recipe, KeyedRandom.generator({ seed: 0, purpose: name, epoch: 0, index }))
-  )
-  return {
-    ...ImageSet.memory(name, ["."], made.map(({ picture }) => picture), made.map(() => 0)),
-    annotation: (index) => Effect.succeed(made[index]!.labels),
-    pixelClasses: CLASSES
-  }
-}
 
 const deep = new PretrainConfig({
   ...preset.pretrain,

@@ -7,8 +7,6 @@ import { PretrainConfig } from "../../src/domain/config/PretrainConfig.ts"
 import { SegmentationConfig } from "../../src/domain/config/SegmentationConfig.ts"
 import { VitConfig } from "../../src/domain/config/VitConfig.ts"
 import * as MeanIou from "../../src/domain/evaluation/MeanIou.ts"
-import * as Scene from "../../src/domain/pixels/Scene.ts"
-import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import * as Laws from "../../src/laws/index.ts"
 import * as Images from "../../src/layers/images/Images.ts"
@@ -23,29 +21,7 @@ import * as AnnotatedBatches from "../../src/pipelines/training/AnnotatedBatches
 import type { StageOptions } from "../../src/pipelines/training/Stage.ts"
 import { holds } from "../laws/kit.ts"
 import { engine, micro } from "./kit.ts"
-
-const CLASSES = ["ground", "red", "blue"]
-
-const square = (colour: readonly [number, number, number]): Scene.Drawing => ({
-  side: 8,
-  data: Uint8Array.from({ length: 256 }, (_, i) => [...colour, 255][i % 4]!)
-})
-
-const stock: Scene.Stock = [[[square([255, 0, 0])]], [[square([0, 0, 255])]]]
-
-const recipe: Scene.Recipe = { size: 40, count: [1, 2], side: [12, 20], overlap: 0 }
-
-const scenes = (name: string, length: number): ImageSet.ImageSet => {
-  const made = Array.from(
-    { length },
-    (_, index) => Scene.random(stock, recipe, KeyedRandom.generator({ seed: 0, purpose: name, epoch: 0, index }))
-  )
-  return {
-    ...ImageSet.memory(name, ["."], made.map(({ picture }) => picture), made.map(() => 0)),
-    annotation: (index) => Effect.succeed(made[index]!.labels),
-    pixelClasses: CLASSES
-  }
-}
+import { CLASSES, scenes } from "./scenes.ts"
 
 const train = scenes("train", 20)
 

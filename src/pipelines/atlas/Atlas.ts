@@ -260,27 +260,8 @@ const nameOf = Effect.fnUntraced(function*({ fs, path }: Files.Files, { folder, 
 const hasImage = ({ index }: Atlas, image: number): boolean =>
   Number.isInteger(image) && image >= 0 && image < index.figures.images
 
-/** Reads the codes of images from one on, `[images, patches]`. */
-const codesOf = Effect.fnUntraced(
-  function*({ fs, path }: Files.Files, { folder, index }: Atlas, from: number, images: number) {
-    const array = AtlasState.arrayOf(index.figures.codes)
-    const length = index.grid.height * index.grid.width * array.BYTES_PER_ELEMENT
-    const file = path.join(folder, AtlasIndex.IMAGES)
-    const bytes = yield* Files.onFailure(file)(
-      Effect.flatMap(fs.open(file), (handle) => readAt(handle, from * length, images * length)).pipe(Effect.scoped)
-    )
-    const codes = new array(bytes.slice().buffer, 0, Math.floor(bytes.length / array.BYTES_PER_ELEMENT))
-    const wrong = codes.findIndex((one) => one >= index.figures.codes)
-    if (bytes.length < images * length || wrong >= 0) {
-      const patches = length / array.BYTES_PER_ELEMENT
-      const problem = wrong < 0
-        ? "it ends too early"
-        : `image ${from + Math.floor(wrong / patches)} has a code that does not exist`
-      return yield* new AtlasDamaged({ file: AtlasIndex.IMAGES, problem })
-    }
-    return codes
-  }
-)
+const codesOf = (files: Files.Files, { folder, index: { figures, grid } }: Atlas, from: number, images: number) =>
+  AtlasState.readCodes(files, folder, { codes: figures.codes, grid }, from, images)
 
 /**
  * Reads the codes of an image. Returns undefined if the set has no such image, or the codes of images were not kept. Fails with

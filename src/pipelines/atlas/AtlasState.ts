@@ -1,10 +1,12 @@
 /** The files of an atlas while it is made: a scan can stop at any moment, and continues after its last saved image. */
 import { Effect, Option, Record, Schema, Struct } from "effect"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
+import type { Grid } from "../../domain/values/Grid.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as Quantity from "../../domain/values/Quantity.ts"
 import * as Safetensors from "../../domain/weights/Safetensors.ts"
 import * as Files from "../../layers/files/Files.ts"
+import { readAt } from "../../layers/files/ReadAt.ts"
 import { AtlasDamaged, OtherAtlas } from "./AtlasError.ts"
 import * as AtlasIndex from "./AtlasIndex.ts"
 import * as CodeScan from "./CodeScan.ts"
@@ -108,6 +110,35 @@ export const writeCodes = Effect.fnUntraced(
     yield* handle.seek(BigInt(begin), "start")
     yield* handle.writeAll(new Uint8Array(codes.buffer, codes.byteOffset, codes.byteLength))
     yield* handle.sync
+  },
+  Effect.scoped,
+  (self, files, folder) => Files.onFailure(files.path.join(folder, AtlasIndex.IMAGES))(self)
+)
+
+/** The number of all codes, and the patches of an image. */
+export interface CodeSizes {
+  readonly codes: number
+  readonly grid: Grid
+}
+
+/** Reads the codes of images from one on, `[images, patches]`. Fails with `AtlasDamaged`. */
+export const readCodes = Effect.fnUntraced(
+  function*(files: Files.Files, folder: string, sizes: CodeSizes, from: number, images: number) {
+    const { codes: size, grid: { height, width } } = sizes
+    const array = arrayOf(size)
+    const patches = height * width
+    const length = patches * array.BYTES_PER_ELEMENT
+    const handle = yield* files.fs.open(files.path.join(folder, AtlasIndex.IMAGES))
+    const bytes = yield* readAt(handle, from * length, images * length)
+    const codes = new array(bytes.slice().buffer, 0, Math.floor(bytes.length / array.BYTES_PER_ELEMENT))
+    const wrong = codes.findIndex((one) => one >= size)
+    if (bytes.length < images * length || wrong >= 0) {
+      const problem = wrong < 0
+        ? "it ends too early"
+        : `image ${from + Math.floor(wrong / patches)} has a code that does not exist`
+      return yield* new AtlasDamaged({ file: AtlasIndex.IMAGES, problem })
+    }
+    return codes
   },
   Effect.scoped,
   (self, files, folder) => Files.onFailure(files.path.join(folder, AtlasIndex.IMAGES))(self)

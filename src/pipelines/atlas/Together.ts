@@ -1,13 +1,9 @@
 /** Finds the codes that occur together, from the kept codes of all images. Its memory does not depend on their number. */
 import { Effect } from "effect"
 import * as CodePairs from "../../domain/method/CodePairs.ts"
-import type { Grid } from "../../domain/values/Grid.ts"
 import type * as Safetensors from "../../domain/weights/Safetensors.ts"
-import * as Files from "../../layers/files/Files.ts"
+import type * as Files from "../../layers/files/Files.ts"
 import { told } from "../../layers/files/LongWork.ts"
-import { readAt } from "../../layers/files/ReadAt.ts"
-import { AtlasDamaged } from "./AtlasError.ts"
-import * as AtlasIndex from "./AtlasIndex.ts"
 import * as AtlasState from "./AtlasState.ts"
 
 /** The most codes for which it is found. More take too many readings of the codes of all images. */
@@ -23,10 +19,8 @@ const BUDGET = 2 ** 26
 const SOME = 1024
 
 /** The sizes of the kept codes. */
-export interface Sizes {
-  readonly codes: number
+export interface Sizes extends AtlasState.CodeSizes {
   readonly images: number
-  readonly grid: Grid
 }
 
 /** Returns the arrays of the pairs of all codes: -1 stands for no code. The codes of images are read once for each part of the codes. */
@@ -34,8 +28,6 @@ export const tensors = Effect.fnUntraced(
   function*(files: Files.Files, folder: string, sizes: Sizes) {
     const { codes, grid, images } = sizes
     const patches = grid.height * grid.width
-    const array = AtlasState.arrayOf(codes)
-    const file = files.path.join(folder, AtlasIndex.IMAGES)
     const found: Record<string, Safetensors.Tensor> = {}
     const shape = [codes, LENGTH]
     for (const kind of CodePairs.KINDS) {
@@ -45,16 +37,10 @@ export const tensors = Effect.fnUntraced(
       }
     }
     const some = Math.max(1, Math.floor(BUDGET / CodePairs.bytesOf(codes)))
-    const handle = yield* files.fs.open(file)
     for (let from = 0; from < codes; from += some) {
       const counts = CodePairs.make({ codes, from, to: Math.min(codes, from + some), grid })
       for (let image = 0; image < images; image += SOME) {
-        const length = Math.min(SOME, images - image) * patches * array.BYTES_PER_ELEMENT
-        const bytes = yield* readAt(handle, image * patches * array.BYTES_PER_ELEMENT, length)
-        if (bytes.length < length) {
-          return yield* new AtlasDamaged({ file: AtlasIndex.IMAGES, problem: "it ends too early" })
-        }
-        const all = new array(bytes.buffer, bytes.byteOffset, length / array.BYTES_PER_ELEMENT)
+        const all = yield* AtlasState.readCodes(files, folder, sizes, image, Math.min(SOME, images - image))
         for (let at = 0; at < all.length; at += patches) CodePairs.add(counts, all.subarray(at, at + patches))
         yield* Effect.yieldNow
       }
@@ -73,7 +59,5 @@ export const tensors = Effect.fnUntraced(
     const tensors: Readonly<Record<string, Safetensors.Tensor>> = found
     return tensors
   },
-  Effect.scoped,
-  (self, files, folder) => Files.onFailure(files.path.join(folder, AtlasIndex.IMAGES))(self),
   told("atlas: codes that occur together")
 )

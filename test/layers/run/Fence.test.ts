@@ -3,8 +3,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, FileSystem, Layer, Option } from "effect"
 import { spawn } from "node:child_process"
 import { on, once } from "node:events"
-import { readdirSync, readFileSync, statSync } from "node:fs"
-import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Fences } from "../../../src/layers/files/Fence.ts"
 import * as Files from "../../../src/layers/files/Files.ts"
@@ -12,6 +10,7 @@ import * as Checkpoints from "../../../src/layers/run/Checkpoints.ts"
 import * as Results from "../../../src/layers/run/Results.ts"
 import * as Runs from "../../../src/layers/run/Runs.ts"
 import * as HostTensor from "../../../src/shapes/HostTensor.ts"
+import { filesOf } from "./files.ts"
 
 const config = { steps: 9 }
 const stage = "pretrain"
@@ -28,14 +27,6 @@ const snapshot = (step: number, by: string): Checkpoints.Snapshot => ({
   optimizer: {},
   extra: by
 })
-
-const filesOf = (folder: string): Readonly<Record<string, string>> =>
-  Object.fromEntries(
-    readdirSync(folder, { recursive: true, encoding: "utf8" })
-      .filter((name) => statSync(join(folder, name)).isFile())
-      .toSorted()
-      .map((name) => [name, readFileSync(join(folder, name), "latin1")])
-  )
 
 const begin = Effect.gen(function*() {
   const run = yield* Runs.Runs

@@ -1,7 +1,7 @@
 import { NodePath, NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Exit, FileSystem, Layer, Option, Runtime } from "effect"
-import { readdirSync, readFileSync, statSync } from "node:fs"
+import { readdirSync } from "node:fs"
 import { join } from "node:path"
 import * as Files from "../../../src/layers/files/Files.ts"
 import * as Checkpoints from "../../../src/layers/run/Checkpoints.ts"
@@ -10,6 +10,7 @@ import * as RemoteRuns from "../../../src/layers/storage/RemoteRuns.ts"
 import * as S3 from "../../../src/layers/storage/S3.ts"
 import * as Weights from "../../../src/layers/weights/Weights.ts"
 import * as HostTensor from "../../../src/shapes/HostTensor.ts"
+import { filesOf } from "../run/files.ts"
 import { serve, type Server } from "./s3Server.ts"
 
 const config = { steps: 9 }
@@ -52,14 +53,6 @@ const environment = (endpoint: string, home: string) =>
     AWS_ENDPOINT_URL_S3: endpoint,
     XDG_CACHE_HOME: home
   }))
-
-const filesOf = (folder: string): Readonly<Record<string, string>> =>
-  Object.fromEntries(
-    readdirSync(folder, { recursive: true, encoding: "utf8" })
-      .filter((name) => statSync(join(folder, name)).isFile())
-      .toSorted()
-      .map((name) => [name, readFileSync(join(folder, name), "latin1")])
-  )
 
 interface Place {
   readonly server: Server

@@ -51,27 +51,30 @@ type Given = Command.Command.Config.Infer<typeof flags>
 const only = <K extends string>(given: Given, of: Readonly<Record<K, unknown>>): Readonly<Record<string, unknown>> =>
   Object.fromEntries(Object.entries(given).filter(([name]) => Object.hasOwn(of, name)))
 
-/** The command lines of the stages. */
-const LINES: Readonly<Record<string, (given: Given) => Omit<CommandRun.Line, "name">>> = {
-  tokenizer: (given) => trained(given, ["tokenizer", "train", ...Words.of(only(given, teacher))]),
-  pretrain: (given) => trained(given, ["pretrain", "--tokenizer", given.out]),
-  finetune: (given) => trained(given, ["finetune", "--from", given.out, "--tests", given.tests.join(",")]),
-  segment: (given) => trained(partOf(given, "segmentation"), ["segment", "--from", given.out]),
-  decoder: (given) => trained(partOf(given, "decoder"), ["decoder", "train", "--tokenizer", given.out]),
-  probe: (given) => evaluated(given, ["probe", `${given.out}/pretrain`]),
-  knn: (given) => evaluated(given, ["knn", `${given.out}/pretrain`]),
-  evaluate: (given) => evaluated(given, ["evaluate", `${given.out}/finetune`])
+/** A stage: its command line, and the stage whose network it takes. */
+interface Stage {
+  readonly after?: string
+  readonly line: (given: Given) => Omit<CommandRun.Line, "name">
 }
 
-/** The stage whose network a stage takes. */
-const SOURCES: Readonly<Record<string, string>> = {
-  pretrain: "tokenizer",
-  finetune: "pretrain",
-  segment: "pretrain",
-  decoder: "tokenizer",
-  probe: "pretrain",
-  knn: "pretrain",
-  evaluate: "finetune"
+const STAGES: Readonly<Record<string, Stage>> = {
+  tokenizer: { line: (given) => trained(given, ["tokenizer", "train", ...Words.of(only(given, teacher))]) },
+  pretrain: { after: "tokenizer", line: (given) => trained(given, ["pretrain", "--tokenizer", given.out]) },
+  finetune: {
+    after: "pretrain",
+    line: (given) => trained(given, ["finetune", "--from", given.out, "--tests", given.tests.join(",")])
+  },
+  segment: {
+    after: "pretrain",
+    line: (given) => trained(partOf(given, "segmentation"), ["segment", "--from", given.out])
+  },
+  decoder: {
+    after: "tokenizer",
+    line: (given) => trained(partOf(given, "decoder"), ["decoder", "train", "--tokenizer", given.out])
+  },
+  probe: { after: "pretrain", line: (given) => evaluated(given, ["probe", `${given.out}/pretrain`]) },
+  knn: { after: "pretrain", line: (given) => evaluated(given, ["knn", `${given.out}/pretrain`]) },
+  evaluate: { after: "finetune", line: (given) => evaluated(given, ["evaluate", `${given.out}/finetune`]) }
 }
 
 const shared = (given: Given): ReadonlyArray<string> => Words.of({ ...only(given, images), ...only(given, engine) })
@@ -100,19 +103,19 @@ export const submit = (root: () => Root) =>
   Command.make("submit", flags, (given) =>
     Effect.gen(function*() {
       const asked = given.stages.split(",").map((name) => name.trim())
-      const unknown = asked.find((name) => !Object.hasOwn(LINES, name))
+      const unknown = asked.find((name) => !Object.hasOwn(STAGES, name))
       if (unknown !== undefined || !Flags.isOnce(asked.join(","))) {
         return yield* Config.refusal(
           "--stages",
-          `expected ${Suggest.either(Object.keys(LINES))}, each once, got ${given.stages}`,
+          `expected ${Suggest.either(Object.keys(STAGES))}, each once, got ${given.stages}`,
           "join stages by commas, for example tokenizer,pretrain,probe"
         )
       }
-      const early = asked.find((name, at) => asked.indexOf(SOURCES[name] ?? name) > at)
+      const early = asked.find((name, at) => asked.indexOf(STAGES[name]!.after ?? name) > at)
       if (early !== undefined) {
         return yield* Config.refusal(
           "--stages",
-          `expected ${early} after ${SOURCES[early]}, whose network it takes, got ${given.stages}`,
+          `expected ${early} after ${STAGES[early]!.after}, whose network it takes, got ${given.stages}`,
           "write the stages in the order in which they run"
         )
       }
@@ -121,7 +124,7 @@ export const submit = (root: () => Root) =>
       const payload: CommandRun.Payload = {
         out: given.out,
         config: Option.isNone(given.config) ? null : yield* ConfigFile.read(Schema.Json, given.config.value),
-        lines: asked.map((name) => ({ name, ...LINES[name]!(given) })),
+        lines: asked.map((name) => ({ name, ...STAGES[name]!.line(given) })),
         needs: {
           engine: given.engine === "auto" ? "onnx" : given.engine,
           gpu: given.gpu || given.platform === "cuda",

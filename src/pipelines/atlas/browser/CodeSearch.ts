@@ -50,14 +50,8 @@ const attach = (form: HTMLFormElement, list: HTMLElement, source: Source, data: 
       drawn: Math.abs(drawn),
       isLost: drawn < 0
     }
-    const template = document.createElement("template")
-    template.innerHTML = CodeRow.render(
-      row,
-      index % CodeRow.BLOCK,
-      data,
-      source.code.replace("{code}", String(code))
-    ).html
-    const item = template.content.firstElementChild as HTMLElement
+    const address = source.code.replace("{code}", String(code))
+    const item = VirtualList.element(CodeRow.render(row, index % CodeRow.BLOCK, data, address))
     item.style.setProperty("--picture", pictureOf(index))
     return item
   }

@@ -12,13 +12,8 @@ for (const pages of document.querySelectorAll<HTMLElement>("[data-images]")) {
   pages.replaceChildren(list)
   const render = (index: number): HTMLElement => {
     const at = String(index)
-    const template = document.createElement("template")
-    template.innerHTML = ImageTile.render({
-      image: index,
-      href: image.replace("{code}", at),
-      picture: picture.replace("{code}", at)
-    }).html
-    return template.content.firstElementChild as HTMLElement
+    const tile = { image: index, href: image.replace("{code}", at), picture: picture.replace("{code}", at) }
+    return VirtualList.element(ImageTile.render(tile))
   }
   VirtualList.attach(list, { column: COLUMN, gaps: GAPS, count: () => images, render })()
 }

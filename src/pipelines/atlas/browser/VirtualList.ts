@@ -11,6 +11,13 @@ export interface Shown {
   readonly render: (index: number) => HTMLElement
 }
 
+/** Makes the one element of some markup. */
+export const element = ({ html }: { readonly html: string }): HTMLElement => {
+  const template = document.createElement("template")
+  template.innerHTML = html
+  return template.content.firstElementChild as HTMLElement
+}
+
 const indexOf = (item: Element): number => Number(item.getAttribute("aria-posinset")) - 1
 
 /** Fills an empty list. The function that it returns draws it anew, after its items have changed. */
