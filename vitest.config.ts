@@ -1,5 +1,11 @@
 import { availableParallelism } from "node:os"
+import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+
+// Processes and threads that the tests start load our sources in a third of the time: without types, and compiled already.
+const hook = `--import ${new URL("test/stripped.mjs", import.meta.url).href}`
+process.env["NODE_OPTIONS"] = `${process.env["NODE_OPTIONS"] ?? ""} ${hook}`
+process.env["NODE_COMPILE_CACHE"] ??= fileURLToPath(new URL("node_modules/.cache/patchword/compiled", import.meta.url))
 
 export default defineConfig({
   ssr: { resolve: { conditions: ["patchword-source", "module", "node", "development|production"] } },

@@ -12,6 +12,7 @@ import {
   type File,
   filesUnder,
   hatches,
+  heavyThreads,
   hiddenInputs,
   lowerCase,
   nounClauses,
@@ -76,6 +77,15 @@ describe("files", () => {
     ],
     ["a file itself", { "src/nn/A.ts": "./A.ts" }, "src/nn/A.ts -> src/nn/A.ts"]
   ])("are seen in a circle: %s", (_, imports, circle) => assert.deepStrictEqual(circles(files(imports)), [circle]))
+
+  it("of threads load the parts of Effect that they use, save the thread of XLA", () => {
+    const threads = heavyThreads(sources.filter(({ path }) => !path.endsWith("XlaWorker.ts")))
+    assert.deepStrictEqual(threads, [])
+    const inner = fixture("src/layers/A.ts", "import { Result } from \"effect\"")
+    const type = fixture("src/layers/B.ts", "import type { Effect } from \"effect\"")
+    const worker = fixture("src/layers/XWorker.ts", "import \"./A.ts\"\nimport \"./B.ts\"")
+    assert.deepStrictEqual(heavyThreads([inner, type, worker]), ["src/layers/XWorker.ts: src/layers/A.ts"])
+  })
 
   it("are seen in a circle by what they load later", () => {
     const [a, b] = files({ "src/nn/A.ts": "./B.ts", "src/nn/B.ts": "node:fs" })

@@ -141,6 +141,27 @@ export const circles = (files: ReadonlyArray<File>): ReadonlyArray<string> => {
   return Array.from(graph.keys()).flatMap((path) => walk(path, []))
 }
 
+/** Files that a thread loads, and that load the whole of Effect: 250 modules, before the thread does anything. */
+export const heavyThreads = (files: ReadonlyArray<File>): ReadonlyArray<string> => {
+  const values = files.map(({ path, text }) => ({
+    path,
+    text: code(text).replaceAll(/^(?:import|export) type [^;]*? from ".*"$/gm, "")
+  }))
+  const graph = byFile(values)
+  const whole = new Set(values.filter(({ text }) => specifiers(text).includes("effect")).map(({ path }) => path))
+  const reach = (path: string, seen: Set<string>): Set<string> => {
+    if (!seen.has(path)) {
+      seen.add(path)
+      for (const next of graph.get(path) ?? []) reach(next, seen)
+    }
+    return seen
+  }
+  const threads = Array.from(graph.keys()).filter((path) => /\w+Worker\.ts$/.test(path))
+  return threads.flatMap((thread) =>
+    Array.from(reach(thread, new Set())).filter((path) => whole.has(path)).map((path) => `${thread}: ${path}`)
+  )
+}
+
 /** Pairs of folders that import each other. */
 export const bothWays = (files: ReadonlyArray<File>): ReadonlyArray<string> => {
   const graph = byFolder(files)

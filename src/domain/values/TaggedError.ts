@@ -17,7 +17,8 @@
  * assert.strictEqual(new FolderFull({ files: 3 }).message, "the folder holds 3 files; delete some of them")
  * ```
  */
-import { type Cause, Schema } from "effect"
+import type * as Cause from "effect/Cause"
+import * as Schema from "effect/Schema"
 
 /** The two parts of an error's message. */
 export interface Told {

@@ -1,5 +1,6 @@
 /** Checks of an engine's inputs and results, and the reasons of its errors. */
-import { Effect, Result } from "effect"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Tracer from "../../compiler/kernels/Tracer.ts"
 import * as Split from "../../compiler/trace/Split.ts"
 import type * as Sums from "../../compiler/trace/Sums.ts"

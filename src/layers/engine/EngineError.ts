@@ -1,5 +1,7 @@
 /** Errors of engines. */
-import { Effect, Runtime, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
+import * as Schema from "effect/Schema"
 import { TaggedError } from "../../domain/values/TaggedError.ts"
 
 /** The device does not have enough memory for the program or its batch. */

@@ -2,7 +2,7 @@
  * NVIDIA's tf32: a GPU rounds the factors of fp32 products to 10 bits of the fraction, and adds in fp32. TensorFlow computes so
  * unless it is told not to.
  */
-import { Result } from "effect"
+import * as Result from "effect/Result"
 import koffi from "koffi"
 
 const DRIVER = process.platform === "win32" ? "nvcuda.dll" : "libcuda.so.1"

@@ -1,5 +1,6 @@
 /** Runs programs that are one TensorFlow graph, by the native addon of the tfjs-node packages. */
-import { Effect, Result } from "effect"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import koffi from "koffi"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"

@@ -2,7 +2,10 @@
  * The thread that owns MPI. It begins and ends it, makes the collective calls of the main thread without blocking, and keeps the
  * pulse of the ranks, also while the main thread is at work.
  */
-import { Clock, Effect, Latch, Result } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Result from "effect/Result"
 import { writeSync } from "node:fs"
 import { parentPort, workerData } from "node:worker_threads"
 import * as Mpi from "./Mpi.ts"
