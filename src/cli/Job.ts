@@ -1,6 +1,8 @@
 /** A command that several ranks run together. Rank 0 speaks for all. */
 import { Config, Console, Duration, Effect, Logger, Option } from "effect"
+import { Command } from "effect/cli"
 import * as Ranks from "../layers/ranks/Ranks.ts"
+import type { Root } from "./commands/help.ts"
 import type { Launched } from "./Launched.ts"
 import * as Failure from "./terminal/Failure.ts"
 
@@ -12,6 +14,9 @@ export interface Job {
 
 /** The commands that several ranks run together. */
 const TRAINING = /^(?:pretrain|finetune|segment|tokenizer train|decoder train)(?: |$)/
+
+/** Words that ask for a text alone. */
+const ASKS = /^(?:$|help(?: |$))|(?:^| )(?:-h|--help|-v|--version|--completions)(?:[ =]|$)/
 
 /** A variable that names the library of MPI, and one that tells after how many seconds of silence a rank is lost. */
 const LIBRARY = "PATCHWORD_MPI"
@@ -28,15 +33,31 @@ const refusal = (size: number) =>
     code: 64
   })
 
+/** Returns a failure with another finding, or as one that is on standard error already. */
+const restated = (
+  { code, file, finding, remedy, tag }: Failure.Failure,
+  other: { readonly finding?: string; readonly shown?: boolean }
+) => new Failure.Failure({ tag, finding, remedy, code, ...(file === undefined ? {} : { file }), ...other })
+
+const unsaid = (failure: Failure.Failure) => restated(failure, { shown: true })
+
+/** Refuses a command for one process as soon as its words are understood. */
+export const guarded = (job: Job, words: ReadonlyArray<string>) => {
+  const asked = words.join(" ")
+  const admitted: Effect.Effect<void, Failure.Failure> = TRAINING.test(asked) || ASKS.test(asked)
+    ? Effect.void
+    : refusal(job.as.size)
+  return (root: Root) => Command.provideEffectDiscard(root, admitted)
+}
+
 /** Says once why a rank fails. Its launcher may end it as soon as the others hear of it. */
 const telling = <E>(rank: number, machine: boolean) => (error: E): Effect.Effect<never, E | Failure.Failure> => {
-  if (!(error instanceof Failure.Failure) || error.shown === true) return Effect.fail(error)
-  const { code, file, finding, remedy, tag } = error
-  const of = (text: string, shown: boolean) =>
-    new Failure.Failure({ tag, finding: text, remedy, code, shown, ...(file === undefined ? {} : { file }) })
+  // What another rank has shown nobody has seen.
+  if (!(error instanceof Failure.Failure) || (error.shown === true && rank === 0)) return Effect.fail(error)
+  const own = rank === 0 ? error : restated(error, { finding: `rank ${rank}: ${error.finding}` })
   return Effect.sleep(rank === 0 ? 0 : MANNERS).pipe(
-    Effect.andThen(Failure.show(machine)(of(rank === 0 ? finding : `rank ${rank}: ${finding}`, false))),
-    Effect.andThen(Effect.fail(of(finding, true)))
+    Effect.andThen(Failure.show(machine)(own)),
+    Effect.andThen(Effect.fail(unsaid(error)))
   )
 }
 
@@ -49,12 +70,28 @@ const read = <A>(variable: Config.Config<A>) =>
       code: 64
     }))
 
-/** Runs a command as one of several ranks. */
+const silent = new Proxy(globalThis.console, { get: () => () => {} })
+
+/** Leaves out what another rank than the first one says. */
+const quiet = (rank: number) => <A, E, R>(command: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  rank === 0 ? command : command.pipe(
+    Effect.provideService(Console.Console, silent),
+    Effect.provideService(Logger.CurrentLoggers, new Set())
+  )
+
+/** Runs a command as one of several ranks. One that trains meets the others. All ranks do the same with any other one. */
 export const run =
   ({ as: { launcher, local, rank, size }, stop }: Job, words: ReadonlyArray<string>, machine: boolean) =>
   <A, E, R>(command: Effect.Effect<A, E, R>): Effect.Effect<A, E | Failure.Failure, R> =>
     Effect.gen(function*() {
-      if (!TRAINING.test(words.join(" "))) return yield* refusal(size)
+      const own = quiet(rank)(command)
+      const asked = words.join(" ")
+      if (ASKS.test(asked) || !TRAINING.test(asked)) {
+        return yield* Effect.mapError(
+          own,
+          (error) => rank > 0 && error instanceof Failure.Failure ? unsaid(error) : error
+        )
+      }
       const library = yield* read(Config.String(LIBRARY))
       const seconds = yield* read(Config.Finite(SECONDS))
       const show = Failure.show(machine)
@@ -68,14 +105,11 @@ export const run =
         ...Option.match(library, { onNone: () => ({}), onSome: (file) => ({ library: file }) }),
         ...Option.match(seconds, { onNone: () => ({}), onSome: (limit) => ({ limit: Duration.seconds(limit) }) })
       })
-      const silent = new Proxy(globalThis.console, { get: () => () => {} })
-      const own = rank === 0 ? command : command.pipe(
-        Effect.provideService(Console.Console, silent),
-        Effect.provideService(Logger.CurrentLoggers, new Set())
-      )
+      // Without MPI a rank does not hear what another says. Those of one machine say the same.
+      const unmet = (error: Failure.Failure) => rank > 0 && local === size ? unsaid(error) : error
       return yield* own.pipe(
         Effect.catch(telling<E>(rank, machine)),
         Effect.provide(layer),
-        Effect.mapError((error) => error instanceof Ranks.RanksError ? Failure.of(error) : error)
+        Effect.mapError((error) => error instanceof Ranks.RanksError ? unmet(Failure.of(error)) : error)
       )
     })

@@ -21,7 +21,7 @@ export const run = (
   // Help has no results for a machine.
   const asked = words[0] === "help" ? words.filter((word) => word !== "--json") : words
   return Misuse.dashed(asked).pipe(
-    Effect.flatMap(Command.runWith(patchword, { version })),
+    Effect.flatMap(Command.runWith(job === undefined ? patchword : Job.guarded(job, words)(patchword), { version })),
     Misuse.mapErrors,
     (command) => job === undefined ? command : Job.run(job, words, machine)(command),
     guard,

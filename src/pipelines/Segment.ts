@@ -26,6 +26,7 @@ import type { Classifier } from "./trained/Classifier.ts"
 import * as Inference from "./trained/Inference.ts"
 import * as Segmenter from "./trained/Segmenter.ts"
 import * as AnnotatedBatches from "./training/AnnotatedBatches.ts"
+import * as RankShare from "./training/RankShare.ts"
 import * as Stage from "./training/Stage.ts"
 
 /** A start of segmentation: a pretrained network, or a classifier without its head. */
@@ -178,14 +179,15 @@ const initial = Effect.fnUntraced(function*(
 const data = Effect.fnUntraced(function*(
   stage: string,
   config: SegmentationConfig,
-  set: AnnotatedBatches.AnnotatedSet,
-  specs: Step["batch"]
+  set: AnnotatedBatches.AnnotatedSet
 ) {
-  const { seed, vit } = config
-  const { batch, stepsPerEpoch } = yield* AnnotatedBatches.training(stage, config, set)
+  const { batchSize, seed, vit } = config
+  const { batch, rows, stepsPerEpoch } = yield* AnnotatedBatches.training(stage, config, set)
+  const specsOf = (images: number) => stepOf(config, set.pixelClasses.length, images).batch
+  const specs = specsOf(rows.length)
   const keyOf = Stage.keys(stage, seed)
   const rates = Schedule.dropPathRates(vit.dropPath, vit.depth)
-  const dropped = Object.entries(specs.dropout ?? {})
+  const dropped = Object.entries(specsOf(batchSize).dropout ?? {})
   return {
     stepsPerEpoch,
     batch: Effect.fnUntraced(function*(index: number, hyper: HostOf<AdamW.Hyper>) {
@@ -195,14 +197,22 @@ const data = Effect.fnUntraced(function*(
         labels: HostTensor.make(specs.labels.shape, "int32", labels),
         hyper,
         ...(dropped.length === 0 ? {} : {
-          dropout: Object.fromEntries(
-            dropped.map((
-              [name, { shape }]
-            ) => [name, Dropout.draw(Dropout.RATE, shape, keyOf(`dropout/${name}`, index))])
+          dropout: RankShare.pick(
+            Object.fromEntries(
+              dropped.map((
+                [name, { shape }]
+              ) => [name, Dropout.draw(Dropout.RATE, shape, keyOf(`dropout/${name}`, index))])
+            ),
+            rows
           )
         }),
         ...(vit.dropPath > 0
-          ? { dropPath: DropPath.draw(rates, Dim.named("batch", config.batchSize), keyOf("dropPath", index)) }
+          ? {
+            dropPath: RankShare.pick(
+              DropPath.draw(rates, Dim.named("batch", batchSize), keyOf("dropPath", index)),
+              rows
+            )
+          }
           : {})
       }
     })
@@ -257,7 +267,7 @@ export const segment = Effect.fn("patchword.segment")(function*(
     seed: config.seed,
     step,
     // Whatever the stage is called: whoever compares two starts shows them the same.
-    ...(yield* data("segment", config, set, step.batch)),
+    ...(yield* data("segment", config, set)),
     optimizer: optimizerOf(config),
     ...(config.schedule === "cosine" ? {} : { rate: linear(config) }),
     initial: initial(stage, config, classes.length, start),

@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Cause, Console, Effect, Exit, Runtime } from "effect"
 import * as Launched from "../../src/cli/Launched.ts"
 import * as Program from "../../src/cli/Program.ts"
 
@@ -28,11 +28,36 @@ describe("the rank of a process", () => {
     ["no number", { PMI_RANK: "x", PMI_SIZE: "2" }, undefined]
   ])("is told by its environment: %s", (_, env, expected) => assert.deepStrictEqual(Launched.of(env), expected))
 
-  it.effect("is refused by a command for one process", () =>
+  const said = Effect.fnUntraced(function*(rank: number, ...words: ReadonlyArray<string>) {
+    const lines: Array<string> = []
+    const say = (...values: ReadonlyArray<unknown>) => void lines.push(values.join(" "))
+    const as = { rank, size: 2, local: 2, launcher: "mpich" } as const
+    const exit = yield* Program.run(words, (self) => self, { as, stop: new AbortController().signal }).pipe(
+      Effect.provideService(Console.Console, { ...globalThis.console, log: say, error: say }),
+      Effect.exit
+    )
+    return {
+      text: lines.join("\n"),
+      code: Exit.isSuccess(exit) ? 0 : Runtime.getErrorExitCode(Cause.squash(exit.cause))
+    }
+  })
+
+  it.effect("says once what needs no other rank, with the exit code of one process", () =>
     Effect.gen(function*() {
-      const as = { rank: 0, size: 2, local: 2, launcher: "mpich" } as const
-      const job = { as, stop: new AbortController().signal }
-      const error = yield* Effect.flip(Program.run(["knn", "runs/one"], (self) => self, job))
-      assert.match(String(error), /2 ranks were started, but this command is for one process; start it without mpiexec/)
+      const refused = /2 ranks were started, but this command is for one process; start it without mpiexec/
+      const cases: ReadonlyArray<readonly [words: ReadonlyArray<string>, code: number, text: RegExp]> = [
+        [["knn", "runs/one"], 64, refused],
+        [["pretrian"], 64, /no command "pretrian", did you mean pretrain\?/],
+        [["knn", "--foo"], 64, /patchword knn has no flag --foo/],
+        [["pretrain", "--help"], 0, /--tokenizer/],
+        [["help", "images"], 0, /^Images: /],
+        [["--version"], 0, /^patchword v/]
+      ]
+      for (const [words, code, text] of cases) {
+        const [first, second] = [yield* said(0, ...words), yield* said(1, ...words)]
+        assert.match(first.text, text)
+        assert.strictEqual(first.code, code)
+        assert.deepStrictEqual(second, { text: "", code })
+      }
     }).pipe(Effect.provide(NodeServices.layer)))
 })

@@ -85,12 +85,6 @@ const engineOf = (
       `leave out ${flag}, or write --engine ${engine}`
     )
   }
-  if (size > 1 && name !== "onnx" && name !== "xla") {
-    return refused(
-      `expected --engine onnx or xla, the engines of several ranks, and ${size} ranks were started`,
-      "leave out --engine"
-    )
-  }
   switch (name) {
     case "openvino":
       return precision === "tf32"

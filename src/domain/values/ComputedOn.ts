@@ -51,9 +51,12 @@ export const of = (computedOn: ComputedOn): ComputedOn => ({
 export const differences = (before: ComputedOn, now: ComputedOn): ReadonlyArray<Json.Difference> =>
   Json.differences(of(before), of(now))
 
+/** One device and one rank are not recorded. */
+const counted = (computedOn: ComputedOn) => ({ devices: 1, ranks: 1, ...of(computedOn) })
+
 /** Returns the message for a stage that continues on another engine; undefined if nothing changed. */
 export const change = (before: ComputedOn, now: ComputedOn): string | undefined => {
-  const found = differences(before, now)
+  const found = Json.differences(counted(before), counted(now))
   if (found.length === 0) return undefined
   const changes = found.map(({ asked, key, stored }) => `${key}: ${stored} then, ${asked} now`).join("; ")
   return `until now it was computed on ${show(before)}. It continues on ${show(now)} (${changes}). Results differ by ` +

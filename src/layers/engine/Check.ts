@@ -119,11 +119,11 @@ const UNSUPPORTED = [
 // ONNX Runtime's message on a shape in external data.
 const ELSEWHERE = /Cannot parse data from external tensors\..* for tensor: (\S+)/
 
-/** Returns the reason for an error that a runtime threw or reported. */
-export const reasonOf = (cause: unknown): Reason => {
+/** Returns the reason for an error that a runtime threw or reported. `among` says who shares a batch. */
+export const reasonOf = (cause: unknown, among: UnevenBatch["among"] = "devices"): Reason => {
   const detail = (cause instanceof Error ? cause.message : String(cause)).trim()
   if (cause instanceof Split.Uneven) {
-    return new UnevenBatch({ array: cause.array, rows: cause.rows, devices: cause.devices })
+    return new UnevenBatch({ array: cause.array, rows: cause.rows, among, count: cause.devices })
   }
   if (cause instanceof ShapeError.ShapeError) return new WrongShape({ problem: detail })
   if (cause instanceof Tracer.NotTraceable) return new NotTraceable({ problem: detail })
@@ -144,9 +144,13 @@ export const noForeignModels = (program: string): Effect.Effect<never, EngineErr
     new EngineError({ program, reason: new UnsupportedOperation({ operation: "models made by other tools" }) })
   )
 
-/** Returns the result of `body`, or fails with the reason why it throws. */
-export const attempt = <A>(program: string, body: () => A): Effect.Effect<A, EngineError> =>
-  Effect.try({ try: body, catch: (cause) => new EngineError({ program, reason: reasonOf(cause) }) })
+/** Returns the result of `body`, or fails with the reason why it throws. `among` says who shares a batch. */
+export const attempt = <A>(
+  program: string,
+  body: () => A,
+  among?: UnevenBatch["among"]
+): Effect.Effect<A, EngineError> =>
+  Effect.try({ try: body, catch: (cause) => new EngineError({ program, reason: reasonOf(cause, among) }) })
 
 /** Fails with `NonFinite` if the metric `loss` or `gradientNorm` is not finite. */
 export const finite = <M>(program: string, step: number, metrics: HostOf<M>): Result.Result<void, EngineError> => {

@@ -118,7 +118,7 @@ export const make = (
     about,
     train: Effect.fnUntraced(function*<S, B, M>(step: TrainStep<S, B, M>, initial: HostOf<S>, before = 0) {
       const held = yield* Check.arrays(step.name, "state", step.state as object, initial as object)
-      const program = yield* Check.attempt(step.name, () => trainStep(step))
+      const program = yield* Check.attempt(step.name, () => trainStep(step), place && "ranks")
       const { read, run } = yield* open(step.name, program, under("state", held))
       // A handle keeps only these parts of its program, because model and graph are large.
       const { result, updates } = program

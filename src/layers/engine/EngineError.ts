@@ -146,19 +146,20 @@ export class BadInput extends TaggedError<BadInput>()("BadInput", {
   }
 }
 
-/** The devices cannot share the batch equally. */
+/** The devices of an engine, or several ranks, cannot share the batch equally. */
 export class UnevenBatch extends TaggedError<UnevenBatch>()("UnevenBatch", {
   /** The array of the batch, and the number of its rows. */
   array: Schema.String,
   rows: Schema.Int,
-  devices: Schema.Int
+  among: Schema.Literals(["devices", "ranks"]),
+  count: Schema.Int
 }) {
   override readonly [Runtime.errorExitCode] = 65
   get finding() {
-    return `${this.devices} devices cannot share the ${this.rows} rows of batch.${this.array} equally`
+    return `${this.count} ${this.among} cannot share the ${this.rows} rows of batch.${this.array} equally`
   }
   get remedy() {
-    return "choose a batch size that is a multiple of the number of devices"
+    return `choose a batch size that is a multiple of ${this.count} (batchSize), or another number of ${this.among}`
   }
 }
 

@@ -80,24 +80,9 @@ export class OtherRank extends TaggedError<OtherRank>()("OtherRank", {
   }
 }
 
-/** A batch cannot be shared among the ranks. */
-export class UnevenShares extends TaggedError<UnevenShares>()("UnevenShares", {
-  stage: Schema.String,
-  batchSize: Schema.Int,
-  ranks: Schema.Int
-}) {
-  override readonly [Runtime.errorExitCode] = 64
-  get finding() {
-    return `${this.stage}: expected a batch that ${this.ranks} ranks share evenly, got ${this.batchSize} images`
-  }
-  get remedy() {
-    return `set batchSize to a multiple of ${2 * this.ranks}, or start another number of ranks`
-  }
-}
-
 /** The ranks cannot work together. The exit code is that of the reason. */
 export class RanksError extends TaggedError<RanksError>()("RanksError", {
-  reason: Schema.Union([MpiUnavailable, OtherLauncher, RanksMissing, RankLost, RankFailed, OtherRank, UnevenShares])
+  reason: Schema.Union([MpiUnavailable, OtherLauncher, RanksMissing, RankLost, RankFailed, OtherRank])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   get finding() {

@@ -23,7 +23,9 @@ import { TaggedError } from "../../domain/values/TaggedError.ts"
 import type { ImagesError } from "../../layers/images/reading/ImagesError.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import * as Views from "../../layers/images/views/Views.ts"
+import { Ranks } from "../../layers/ranks/Ranks.ts"
 import * as Batches from "./Batches.ts"
+import * as RankShare from "./RankShare.ts"
 
 /** The images have no annotations, or the classes of their pixels are not named. */
 export class NoPixelClasses extends TaggedError<NoPixelClasses>()("NoPixelClasses", {
@@ -131,7 +133,7 @@ export const put = (
   }
 }
 
-/** A batch of views. */
+/** A batch of views. With several ranks, `B` is the number of images of this rank. */
 export interface AnnotatedBatch {
   /** `[B, 3, size, size]`, standardised. */
   readonly images: Float32Array
@@ -168,18 +170,21 @@ export const training = Effect.fnUntraced(function*(
     })
   }
   const recipe = recipeOf(config)
+  const rows = RankShare.contiguous(batchSize, yield* Ranks)
   return {
     stepsPerEpoch: sampler.stepsPerEpoch,
-    /** Makes the batch of a step. */
+    /** The rows of a batch that this rank makes. */
+    rows,
+    /** Makes these rows of the batch of a step. */
     batch: Effect.fnUntraced(function*(step: number) {
       const { draws, epoch, places } = sampler.batch(step)
-      const shown = new Float32Array(batchSize * 3 * size * size)
-      const labels = new Int32Array(batchSize * size * size)
+      const shown = new Float32Array(rows.length * 3 * size * size)
+      const labels = new Int32Array(rows.length * size * size)
       yield* Effect.forEach(
-        places,
-        (index, place) =>
-          Effect.map(pair(set, index), (found) => {
-            const key = { seed, purpose: `${stage}/view`, epoch, index: draws[place]! }
+        rows,
+        (row, place) =>
+          Effect.map(pair(set, places[row]!), (found) => {
+            const key = { seed, purpose: `${stage}/view`, epoch, index: draws[row]! }
             const view = SegmentationView.random(found, recipe, KeyedRandom.generator(key))
             put(view.picture, size, { mean, std }, shown, place)
             labels.set(LabelMap.pad(view.labels, size).data, place * size * size)

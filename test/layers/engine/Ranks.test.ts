@@ -43,6 +43,12 @@ it.effect("engines of two ranks say so, share a batch, and free what they held",
       }))
       assert.deepStrictEqual(yield* sums(shares), [101_101, 101_101])
       const [refused] = yield* onAll(handles, ({ run }) => Effect.flip(run(picks(0, 1, 2, 5))))
+      const odd = { ...picking, batch: { ...picking.batch, extra: { shape: [3], dtype: "float32", split: "rows" } } }
+      assert.include(
+        (yield* Effect.flip(both[0]!.train(odd as typeof picking, { w: HostTensor.scalar(0) }))).message,
+        "2 ranks cannot share the 3 rows of batch.extra equally; choose a batch size that is a multiple of 2 (batchSize), or " +
+          "another number of ranks"
+      )
       assert.include(refused!.message, "batch.rows must be 2 places of the rows of each of 2 devices, in their order")
     }))
     for (const engine of both) assert.deepStrictEqual(yield* engine.memory, NONE)
