@@ -33,10 +33,13 @@ export interface Action {
   readonly which: number
 }
 
-/** At most twelve actions, each on one of the open handles. */
+/** The most actions of a script. */
+export const MOST = 12
+
+/** Some actions, each on one of the open handles. */
 export const scripts: Arbitrary<ReadonlyArray<Action>> = fc.array(
   fc.record({ kind: fc.constantFrom(...kinds), which: fc.nat(9) }),
-  { minLength: 1, maxLength: 12 }
+  { minLength: 1, maxLength: MOST }
 )
 
 interface Trainee {
@@ -94,6 +97,8 @@ const interrupted = Effect.fnUntraced(function*<A, E>(running: Effect.Effect<A, 
 export const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
   const tensors = tf.memory().numTensors
   const engine = yield* Engine.Engine
+  // Who interrupts the actions closes all handles.
+  const all = yield* Effect.scope
   const trainees: Array<Trainee> = []
   const students: Array<Student> = []
   const closed: Array<Trainee> = []
@@ -103,7 +108,7 @@ export const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
     const student = students[which % Math.max(1, students.length)]
     switch (kind) {
       case "train": {
-        const scope = yield* Scope.make()
+        const scope = yield* Scope.fork(all)
         trainees.push({
           scope,
           steps: 0,
@@ -112,7 +117,7 @@ export const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
         return
       }
       case "infer": {
-        const scope = yield* Scope.make()
+        const scope = yield* Scope.fork(all)
         students.push({ scope, handle: yield* Scope.provide(engine.infer(Steps.affine, Steps.weights()), scope) })
         return
       }
@@ -205,7 +210,7 @@ export const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
     )
   }
   for (const { handle, steps } of trainees) {
-    const other = yield* Scope.make()
+    const other = yield* Scope.fork(all)
     const fresh = yield* Scope.provide(engine.train(Steps.regression, Steps.initial()), other)
     for (let step = 0; step < steps; step++) yield* fresh.run(Steps.batch(step))
     Claim.same(yield* handle.snapshot, yield* fresh.snapshot, `the state of ${steps} steps`)
@@ -217,4 +222,4 @@ export const play = Effect.fnUntraced(function*(script: ReadonlyArray<Action>) {
   }
   Claim.same(yield* engine.memory, before, "the memory held when all handles are closed")
   Claim.same(tf.memory().numTensors, tensors, "the number of tensors in TensorFlow.js")
-})
+}, Effect.scoped)

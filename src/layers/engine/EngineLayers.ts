@@ -34,7 +34,7 @@ export const layerOnnx = (options: OnnxOptions = {}): Layer.Layer<Engine, Engine
 /**
  * Runs the same compiled programs on onnxruntime-web, in a browser. It uses the thread that builds the layer: build it in a
  * worker, not in the page. It needs the package `onnxruntime-web`, which patchword does not install. A failed step leaves
- * its state as it was. Fails with `ProviderUnavailable`. The error says how to install the package, or why the browser
+ * its state as it was. A step that runs out of memory keeps what it had taken, until the worker ends. Fails with `ProviderUnavailable`. The error says how to install the package, or why the browser
  * cannot run it.
  */
 export const layerOnnxWeb = (options: OnnxWebOptions = {}): Layer.Layer<Engine, EngineError> =>

@@ -132,6 +132,9 @@ export type Request = {
   readonly [N in Name]: { readonly id: number; readonly name: N; readonly ask: Calls[N]["ask"] }
 }[Name]
 
+/** The last message to a worker that frees what its thread holds before the thread ends. The answer has the id -1. */
+export const END = { id: -1, name: "end" } as const
+
 /** An answer, or the failure: the fields of a typed reason, or the message of any other error. */
 export type Response =
   | { readonly id: number; readonly answer: Calls[Name]["answer"] }

@@ -4,15 +4,18 @@ import * as WorkerThread from "../machine/WorkerThread.ts"
 import * as Check from "./Check.ts"
 import type { Call } from "./CompiledEngine.ts"
 import { EngineError, Reason, WorkerLost } from "./EngineError.ts"
-import type { Calls, Response } from "./Protocol.ts"
+import { type Calls, END, type Response } from "./Protocol.ts"
 
 /** Returns the file of a worker's program. */
 export const file = (name: string): URL => WorkerThread.file(name, import.meta.url)
 
 const reasonOf = Schema.decodeSync(Reason)
 
-/** Starts a worker that lives until the scope closes. */
-export const start = Effect.fnUntraced(function*(program: URL, options: object) {
+/**
+ * Starts a worker that lives until the scope closes. With `frees`, it is asked before to free what the end of a thread does not free,
+ * and it does so after the calls that it has.
+ */
+export const start = Effect.fnUntraced(function*(program: URL, options: object, frees = false) {
   const waiting = new Map<number, (response: Response | WorkerLost) => void>()
   let lost: WorkerLost | undefined
   let calls = 0
@@ -21,9 +24,14 @@ export const start = Effect.fnUntraced(function*(program: URL, options: object) 
     (running) => {
       // The layer's finalizer waits for the end of the worker.
       running.ref()
-      return Effect.promise(() => running.terminate())
+      return Effect.andThen(frees ? freed : Effect.void, Effect.promise(() => running.terminate()))
     }
   )
+  const freed = Effect.callback<void>((resume) => {
+    if (lost !== undefined) return resume(Effect.void)
+    waiting.set(END.id, () => resume(Effect.void))
+    worker.postMessage(END)
+  })
   const end = (detail: string) => {
     lost ??= new WorkerLost({ detail })
     for (const settle of waiting.values()) settle(lost)

@@ -48,6 +48,7 @@ const opened = new Map<number, Open>()
 const compiled = new Map<string, Executable.Executable>()
 let handles = 0
 let client: Client.Client | undefined
+let freed: Effect.Effect<void> = Effect.void
 let collectives: Collectives | undefined
 
 const held = (): Protocol.Memory => {
@@ -98,9 +99,10 @@ const scoped = <A, E extends { readonly finding: string }>(
 }
 
 const start = (): Answer<"start"> => {
-  // The client lives as long as the thread.
-  const [made] = scoped(Effect.flatMap(Plugin.load(file), (plugin) => Client.open(plugin, options)))
+  // The client lives until the thread ends.
+  const [made, scope] = scoped(Effect.flatMap(Plugin.load(file), (plugin) => Client.open(plugin, options)))
   client = made
+  freed = Scope.close(scope, Exit.void)
   if (ranks !== undefined) collectives = Connection.open(ranks)
   const found = made.devices.length
   if (found < devices) throw new Error(`the plugin has ${found} of the ${devices} devices`)
@@ -223,11 +225,15 @@ const close = ({ handle }: Calls["close"]["ask"]): Answer<"close"> => {
   return [undefined]
 }
 
-serve({
-  start,
-  open,
-  run,
-  read: ({ handle }) => Protocol.sent(answer(opened.get(handle)!.session.read)),
-  close,
-  memory: () => [held()]
-}, arrived)
+serve(
+  {
+    start,
+    open,
+    run,
+    read: ({ handle }) => Protocol.sent(answer(opened.get(handle)!.session.read)),
+    close,
+    memory: () => [held()]
+  },
+  arrived,
+  () => Effect.runSync(freed)
+)
