@@ -4,7 +4,8 @@
  * [--steps 8] [--json]`. Models are `small` (64 pixels, width 192, depth 4) and the presets.
  *
  * Beside the step's rate stands the engine's own at the step's three largest matrix products; `efficiency` is the step's
- * rate of multiplications and additions as a share of that. Ends with 69, and the reason as the last line of standard error,
+ * rate of multiplications and additions as a share of that. `conditions` tell whether the machine was quiet while the steps ran, and
+ * `doubts` why not. Ends with 69, and the reason as the last line of standard error,
  * where the engine or its precision is not available.
  */
 import { Effect, Logger, type Scope } from "effect"
@@ -22,6 +23,7 @@ import type { HostOf, Inference, TrainStep } from "../src/shapes/Step.ts"
 import type { Tensor } from "../src/shapes/Tensor.ts"
 import * as Tokens from "../src/shapes/Tokens.ts"
 import * as Tree from "../src/shapes/Tree.ts"
+import * as Conditions from "./conditions.ts"
 import { accumulating, describing, encoding, ofDepth, pretraining, small, tokenizing } from "./steps.ts"
 
 const { values } = parseArgs({
@@ -57,7 +59,7 @@ const layers: Readonly<Record<string, typeof Engine.layerReference | ReturnType<
   auto: Engine.layerAuto()
 }
 
-/** How long runs take, in order of length: so many of them, and more until `least` milliseconds are over. */
+/** How long runs take, one after another: so many of them, and more until `least` milliseconds are over. */
 const milliseconds = Effect.fnUntraced(
   function*<E, R>(effect: Effect.Effect<unknown, E, R>, times: number, warmUp = 0, least = 0) {
     const found: Array<number> = []
@@ -68,11 +70,22 @@ const milliseconds = Effect.fnUntraced(
       yield* effect
       found.push(performance.now() - start)
     }
-    return found.toSorted((a, b) => a - b)
+    return found
   }
 )
 
-const middle = (sorted: ReadonlyArray<number>) => sorted[Math.floor(sorted.length / 2)]!
+const middle = (values: ReadonlyArray<number>) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
+
+const ROUNDS = 4
+
+/** The middle times of so many parts of the steps, one after another. */
+const rounds = (steps: ReadonlyArray<number>): ReadonlyArray<number> => {
+  const size = Math.ceil(steps.length / ROUNDS)
+  return Array.from(
+    { length: Math.ceil(steps.length / size) },
+    (_, round) => middle(steps.slice(round * size, (round + 1) * size))
+  )
+}
 const digits = (value: number) => Number(value.toPrecision(4))
 
 interface Product {
@@ -160,8 +173,10 @@ const measured = Effect.fnUntraced(function*<T>(
     const opened = performance.now()
     yield* run
     const first = performance.now()
-    const steps = yield* milliseconds(run, Number(values.steps), WARM_UP - 1)
-    return { open: opened - began, first: first - opened, steps }
+    yield* milliseconds(run, WARM_UP - 1)
+    const end = Conditions.begin()
+    const steps = yield* milliseconds(run, Number(values.steps))
+    return { open: opened - began, first: first - opened, steps, conditions: end(rounds(steps)) }
   }))
   const peak = process.resourceUsage().maxRSS / 1024
   const rows = SIZE * tokens
@@ -187,12 +202,17 @@ const measured = Effect.fnUntraced(function*<T>(
     megabytesHeld: digits(Tree.leaves(held).reduce((sum, [, { shape }]) => sum + HostTensor.size(shape), 0) * 4 / 1e6),
     teraflopsPerStep: digits(flops / 1e12),
     seconds: { trace: digits(trace! / 1000), open: digits(times.open / 1000), first: digits(times.first / 1000) },
-    stepMs: { median: digits(middle(times.steps)), least: digits(times.steps[0]!), most: digits(times.steps.at(-1)!) },
+    stepMs: {
+      median: digits(middle(times.steps)),
+      least: digits(Math.min(...times.steps)),
+      most: digits(Math.max(...times.steps))
+    },
     imagesPerSecond: digits(1000 * SIZE / middle(times.steps)),
     gigaflopsPerSecond: digits(rate),
     matmulGigaflopsPerSecond: digits(matmul),
     efficiency: digits(rate / matmul),
-    peakMegabytes: Math.round(peak)
+    peakMegabytes: Math.round(peak),
+    conditions: times.conditions
   }
 })
 
