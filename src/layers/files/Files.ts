@@ -20,7 +20,21 @@
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
-import { type Context, Effect, FileSystem, Layer, Option, Path, PlatformError, Runtime, Schema } from "effect"
+import {
+  Clock,
+  type Context,
+  Effect,
+  Exit,
+  FileSystem,
+  Layer,
+  Option,
+  Path,
+  PlatformError,
+  Runtime,
+  Schema,
+  Scope,
+  Semaphore
+} from "effect"
 import { createHash, type Hash, randomBytes } from "node:crypto"
 import { constants } from "node:fs"
 import { type FileHandle, open, rmdir, stat, statfs } from "node:fs/promises"
@@ -235,8 +249,8 @@ export interface Files {
    * writer. It never follows a symbolic link, since the folder may be from elsewhere: it fails with the kind `link` then.
    */
   readonly appendLines: (file: string, lines: ReadonlyArray<string>) => Effect.Effect<void, FileError>
-  /** Adds a text to a file at once, and makes the file if needed. */
-  readonly append: (file: string, text: string) => Effect.Effect<void, FileError>
+  /** Opens a file for adding texts at its end, when the first one comes. It is closed with the scope. */
+  readonly appending: (file: string) => Effect.Effect<Appending, never, Scope.Scope>
   /** Flushes a file and its entry in its folder to the disk. It is for files that were appended to. */
   readonly flush: (file: string) => Effect.Effect<void, FileError>
   /** Creates a file together with all of its content. Returns `false` if a file of this name exists. */
@@ -288,6 +302,20 @@ export interface Files {
    */
   readonly expel: (folder: string, number: number) => Effect.Effect<void, FileError>
 }
+
+/** A file that grows at its end. */
+export interface Appending {
+  /**
+   * Adds a text at once, and makes the file if needed. Fails with the kind `superseded` if there is a new owner of the folder, but
+   * looks for one only once in a second. A text between is lost, because it goes to the file that the new owner has replaced.
+   */
+  readonly add: (text: string) => Effect.Effect<void, FileError>
+  /** Closes the file, so that it can be replaced. The next text opens it again. */
+  readonly close: Effect.Effect<void>
+}
+
+/** Milliseconds after which the owner of a file that grows is looked for again. */
+const LOOK = 1000
 
 // The numbers are those of the process and of the owner of the folder.
 const TEMPORARY = /^\.tmp-(\d+)-(?:(\d+)-)?/
@@ -448,17 +476,45 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
       }, Effect.scoped)
     )
 
-  // A new owner replaces the file by a copy before it reads it. So a text of an older one that comes after the check is lost.
-  const append = Effect.fnUntraced(
-    function*(file: string, text: string) {
-      yield* checkLinks(file)
-      const handle = yield* fs.open(file, { flag: "a" })
+  const appending: Files["appending"] = Effect.fnUntraced(function*(file) {
+    const alone = yield* Semaphore.make(1)
+    let opened: { readonly handle: FileSystem.File; readonly scope: Scope.Closeable; checked: number } | undefined
+    const close = Effect.suspend(() => {
+      const scope = opened?.scope
+      opened = undefined
+      return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
+    })
+    yield* Effect.addFinalizer(() => alone.withPermit(close))
+    // A new owner replaces the file by a copy before it reads it. So what an older one adds to the file that it opened is lost.
+    const check = Effect.fnUntraced(function*({ handle, scope }: { handle: FileSystem.File; scope: Scope.Closeable }) {
       yield* guard(file)
-      yield* handle.writeAll(new TextEncoder().encode(text))
-    },
-    Effect.scoped,
-    (self, file) => onFailure(file)(self)
-  )
+      return (opened = { handle, scope, checked: yield* Clock.currentTimeMillis })
+    })
+    const open = Effect.gen(function*() {
+      yield* checkLinks(file)
+      const scope = yield* Scope.make()
+      return yield* Scope.provide(fs.open(file, { flag: "a" }), scope).pipe(
+        Effect.flatMap((handle) => check({ handle, scope })),
+        Effect.onError(() => Scope.close(scope, Exit.void))
+      )
+    })
+    const add = Effect.fnUntraced(
+      function*(text: string) {
+        const present = opened === undefined
+          ? yield* open
+          : (yield* Clock.currentTimeMillis) - opened.checked < LOOK
+          ? opened
+          : yield* check(opened)
+        yield* present.handle.writeAll(new TextEncoder().encode(text))
+      },
+      // The file may be gone for this owner, say on NFS, because there is a new one.
+      Effect.tapError(() => Effect.andThen(close, guard(file))),
+      Effect.uninterruptible,
+      alone.withPermit,
+      onFailure(file)
+    )
+    return { add, close: alone.withPermit(close) }
+  })
 
   const appendLines = Effect.fnUntraced(function*(file: string, lines: ReadonlyArray<string>) {
     yield* checkPlace(file)
@@ -668,7 +724,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
     writeParts,
     write,
     writeTexts,
-    append,
+    appending,
     appendLines,
     flush,
     create,

@@ -1,5 +1,5 @@
 /** Storage of a run's files: a folder or memory. */
-import { type Context, Effect, type FileSystem, Option, type Path, Schema } from "effect"
+import { type Context, Effect, type FileSystem, Option, type Path, Schema, type Scope } from "effect"
 import * as Explain from "../../domain/values/Explain.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as Files from "../files/Files.ts"
@@ -11,6 +11,7 @@ export interface RunStore {
   readonly directory: Option.Option<string>
   readonly read: (name: string) => Effect.Effect<Option.Option<string>, Files.FileError>
   readonly write: (name: string, text: string) => Effect.Effect<void, Files.FileError>
+  /** Adds a text to a file that grows. */
   readonly append: (name: string, text: string) => Effect.Effect<void, Files.FileError>
   /** Flushes what was appended to a file to the disk, if the file exists. */
   readonly flush: (name: string) => Effect.Effect<void, Files.FileError>
@@ -34,19 +35,22 @@ export const readJson = Effect.fnUntraced(function*(store: RunStore, name: strin
   )
 })
 
-/** Stores files in a folder. */
-export const folder = (
+/** Stores files in a folder. Those of the names `growing` stay open until the scope closes. */
+export const folder = Effect.fnUntraced(function*(
   files: Files.Files,
   context: Context.Context<FileSystem.FileSystem | Path.Path>,
-  directory: string
-): RunStore => {
+  directory: string,
+  growing: ReadonlyArray<string>
+): Effect.fn.Return<RunStore, never, Scope.Scope> {
   const { fs, path } = files
   const at = (name: string) => path.join(directory, name)
+  const ends = new Map<string, Files.Appending>()
+  for (const name of growing) ends.set(name, yield* files.appending(at(name)))
   return {
     directory: Option.some(directory),
     read: (name) => Files.ifThere(files.readText(at(name))),
-    write: (name, text) => files.write(at(name), text),
-    append: (name, text) => files.append(at(name), text),
+    write: (name, text) => Effect.andThen(ends.get(name)?.close ?? Effect.void, files.write(at(name), text)),
+    append: (name, text) => ends.get(name)!.add(text),
     flush: (name) => Effect.asVoid(Files.ifThere(files.flush(at(name)))),
     readWeights: (name) =>
       Files.onFailure(at(name))(fs.exists(at(name))).pipe(
@@ -56,7 +60,7 @@ export const folder = (
     writeWeights: (name, weights) => Effect.provideContext(Weights.write(at(name), weights), context),
     writeBatch: (name, batch) => Effect.provideContext(Weights.writeBatch(at(name), batch), context)
   }
-}
+})
 
 /** Stores files in memory. */
 export const memory = (): RunStore => {

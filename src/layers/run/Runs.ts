@@ -153,7 +153,7 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
 
   // A row is written as a whole, because half a line would corrupt the next one.
   const append = (name: string, { stage, step, ...rest }: Row) =>
-    Effect.uninterruptible(store.append(name, `${JSON.stringify({ stage, step, ...rest })}\n`))
+    store.append(name, `${JSON.stringify({ stage, step, ...rest })}\n`)
 
   const busy = new Set<string>()
   const training = (stage: string) =>
@@ -313,7 +313,7 @@ const open = Effect.fnUntraced(function*(directory: string, { config, stages = {
   const fences = [...others, fence]
   const context = Context.add(yield* Effect.context<FileSystem.FileSystem | Path.Path>(), Fences, fences)
   const files = yield* Effect.provideContext(Files.make, context)
-  const store = RunStore.folder(files, context, directory)
+  const store = yield* RunStore.folder(files, context, directory, [LOG, TIMINGS])
   if (fence.number > 1) yield* files.expel(directory, fence.number)
   yield* files.sweep(directory)
   const remove = (names: ReadonlyArray<string>) =>
@@ -385,10 +385,11 @@ const open = Effect.fnUntraced(function*(directory: string, { config, stages = {
   // A process that was killed during a write leaves an incomplete line. An older owner may still write to the former file. A loss of
   // power can leave zeros in place of what was not flushed, and these rows are repeated.
   for (const name of [LOG, TIMINGS]) {
-    const text = Option.getOrElse(yield* store.read(name), () => "")
+    const found = yield* store.read(name)
+    const text = Option.getOrElse(found, () => "")
     const [written = ""] = text.split("\0", 1)
     const whole = written.slice(0, written.lastIndexOf("\n") + 1)
-    if (whole.length < text.length || (whole !== "" && fence.number > 1)) yield* store.write(name, whole)
+    if (whole.length < text.length || (Option.isSome(found) && fence.number > 1)) yield* store.write(name, whole)
   }
   return Context.make(Runs, fromStore(store)).pipe(
     Context.add(Fences, fences),

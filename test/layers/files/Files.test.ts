@@ -53,8 +53,11 @@ describe("Files", () => {
 
   it.effect("writes nothing behind a link that leads out of a run folder", () =>
     inFolder(Effect.fnUntraced(function*(files, folder) {
-      const { append, appendLines, create, fs, makeFolder, removeFolder, sweep, write, writeFolder, writeTexts } = files
+      const { appending, appendLines, create, fs, makeFolder, removeFolder, sweep, write, writeFolder, writeTexts } =
+        files
       const [run, away] = [`${folder}/runs/one`, `${folder}/away`]
+      const append = (file: string, text: string) =>
+        Effect.scoped(Effect.flatMap(appending(file), ({ add }) => add(text)))
       yield* makeFolder(`${run}/stages`)
       yield* makeFolder(`${away}/.tmp-4194305-1`)
       yield* write(`${run}/config.json`, "{}")

@@ -1,6 +1,8 @@
 import { NodePath, NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, FileSystem, Layer, Option } from "effect"
+import { TestClock } from "effect/testing"
+import fc from "fast-check"
 import { spawn } from "node:child_process"
 import { on, once } from "node:events"
 import { fileURLToPath } from "node:url"
@@ -87,53 +89,82 @@ type Services = Runs.Runs | Checkpoints.Checkpoints | FileSystem.FileSystem | No
 type Write = (folder: string) => Effect.Effect<unknown, unknown, Services>
 const { Checkpoints: Saved } = Checkpoints
 
-const writes: Readonly<Record<string, Write>> = {
-  "a row": () => Runs.Runs.use(({ log }) => log({ stage, step: 3, by: "first" })),
-  "a result": () => Runs.Runs.use(({ done }) => done(stage, "first")),
-  "a checkpoint": () => Saved.use(({ save }) => save(snapshot(3, "first"))),
-  "a checkpoint once more": () => Saved.use(({ save }) => save(snapshot(2, "first, once more"))),
-  "the removal of checkpoints": () => Saved.use(({ clear }) => clear(stage)),
-  "a file of a part that knows nothing of runs": Effect.fnUntraced(function*(folder) {
+const row = Runs.Runs.use(({ log }) => log({ stage, step: 3, by: "first" }))
+const emptied = Runs.Runs.use(({ rewind }) => rewind(stage, 0))
+
+const writes: Readonly<Record<string, readonly [Write, before?: Effect.Effect<unknown, unknown, Services>]>> = {
+  "a row": [() => row],
+  "the first row": [() => row, emptied],
+  "a result": [() => Runs.Runs.use(({ done }) => done(stage, "first"))],
+  "a checkpoint": [() => Saved.use(({ save }) => save(snapshot(3, "first")))],
+  "a checkpoint once more": [() => Saved.use(({ save }) => save(snapshot(2, "first, once more")))],
+  "the removal of checkpoints": [() => Saved.use(({ clear }) => clear(stage))],
+  "a file of a part that knows nothing of runs": [Effect.fnUntraced(function*(folder) {
     yield* (yield* Files.make).write(`${folder}/${Results.FOLDER}/a.json`, "{}")
-  })
+  })]
+}
+
+const FEW = 12
+const STOPS = Number(process.env["PATCHWORD_STOPS"] ?? 4)
+
+const stopsOf = (calls: number): ReadonlyArray<number> => {
+  const all = Array.from({ length: calls }, (_, stop) => stop)
+  const minLength = Math.min(calls, STOPS)
+  return calls <= FEW
+    ? all
+    : fc.sample(fc.shuffledSubarray(all, { minLength, maxLength: minLength }), { seed: 1, numRuns: 1 })[0]!
 }
 
 describe("The fence of a run", () => {
   it.effect.each(Object.entries(writes))(
     "refuses %s of an owner that was stopped at any of its calls",
-    ([, write]) =>
+    ([, [write, before = Effect.void]]) =>
       Effect.gen(function*() {
         const fs = yield* FileSystem.FileSystem
         const once = Effect.fnUntraced(function*(stop: number) {
           const folder = `${yield* fs.makeTempDirectoryScoped()}/run`
-          let calls = Infinity
-          let ended = false
+          let calls = -Infinity
           let after: Readonly<Record<string, string>> | undefined
           const gate = Effect.suspend(() =>
-            calls-- === 0 ? Effect.map(succeed(folder), () => void (after = filesOf(folder))) : Effect.void
+            calls++ === stop ? Effect.map(succeed(folder), () => void (after = filesOf(folder))) : Effect.void
           )
-          const exit = yield* Effect.gen(function*() {
-            yield* begin
-            calls = stop
-            const exit = yield* Effect.exit(write(folder))
-            ended = calls >= 0
-            return exit
+          const [exit, made] = yield* Effect.gen(function*() {
+            yield* Effect.andThen(begin, before)
+            calls = 0
+            return [yield* Effect.exit(write(folder)), calls] as const
           }).pipe(Effect.provide(opened(folder, stoppedAt(gate), false), { local: true }))
           if (after === undefined) {
-            assert.isTrue(ended && Exit.isSuccess(exit), `call ${stop}: ${exit}`)
-            return true
+            assert.isTrue(Exit.isSuccess(exit), `call ${stop}: ${exit}`)
+            return made
           }
           assert.deepStrictEqual(filesOf(folder), after, `call ${stop}`)
           if (Exit.isFailure(exit)) {
             const error = Exit.findErrorOption(exit)
             assert.isTrue(Files.isSuperseded(Option.getOrThrow(error)), `call ${stop}: ${exit.cause}`)
           }
-          return false
+          return made
         })
-        for (let stop = 0; stop < 100; stop++) if (yield* once(stop)) return
-        assert.fail("it never ended")
+        const calls = yield* once(Infinity)
+        assert.isAbove(calls, 0)
+        for (const stop of stopsOf(calls)) yield* once(stop)
       }).pipe(Effect.provide(NodeServices.layer))
   )
+
+  it.effect("loses the rows of a former owner, who learns of it within a second", () =>
+    Effect.gen(function*() {
+      const folder = `${yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped()}/run`
+      yield* Effect.gen(function*() {
+        yield* begin
+        yield* succeed(folder)
+        const after = filesOf(folder)
+        yield* row
+        yield* TestClock.adjust("1 second")
+        const error = yield* Effect.flip(row)
+        assert.isTrue(Files.isSuperseded(error), error.message)
+        assert.isTrue(Files.isSuperseded(yield* Effect.flip(row)))
+        assert.deepStrictEqual(filesOf(folder), after)
+      }).pipe(Effect.provide(opened(folder, (fs) => fs, false)))
+    }).pipe(Effect.provide(NodeServices.layer)))
 
   it.live("refuses a process that was stopped and goes on when another one has finished", () =>
     Effect.gen(function*() {
