@@ -3,6 +3,7 @@ import { createHash } from "node:crypto"
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import * as module from "node:module"
 import { fileURLToPath } from "node:url"
+import { threadId } from "node:worker_threads"
 
 const folder = fileURLToPath(new URL("../node_modules/.cache/patchword/stripped/", import.meta.url))
 
@@ -11,7 +12,7 @@ const stripped = (url) => {
   const file = folder + createHash("sha256").update(process.version).update(text).digest("hex")
   if (!existsSync(file)) {
     mkdirSync(folder, { recursive: true })
-    const own = `${file}-${process.pid}`
+    const own = `${file}-${process.pid}-${threadId}`
     writeFileSync(own, module.stripTypeScriptTypes(text))
     renameSync(own, file)
   }

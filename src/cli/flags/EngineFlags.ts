@@ -28,6 +28,9 @@ export const flags = {
       "high"
     )
   ),
+  wire: Flag.Literals("wire", ["fp32", "bf16"]).pipe(
+    Described.withDefault("the number format of gradients between ranks; on onnx with several ranks only", "fp32")
+  ),
   xla: Described.flag("xla", "XLA compiles each step as one program; its first run takes long; on tensorflow only"),
   platform: Flag.Literals("platform", ["cpu", "cuda"]).pipe(
     Described.withDefault("the kind of devices; cuda is an NVIDIA GPU; on xla only", "cpu")
@@ -48,6 +51,7 @@ export interface EngineFlags {
   readonly threads: number
   readonly precision: "fp32" | "tf32" | "bf16"
   readonly memory: "high" | "low"
+  readonly wire: "fp32" | "bf16"
   readonly xla: boolean
   readonly platform: "cpu" | "cuda"
   readonly devices: number
@@ -55,9 +59,10 @@ export interface EngineFlags {
 }
 
 /** The flags that one engine alone takes, if they are given. */
-const ofOneEngine = ({ deterministic, devices, memory, platform, xla }: EngineFlags) =>
+const ofOneEngine = ({ deterministic, devices, memory, platform, wire, xla }: EngineFlags) =>
   [
     { flag: "--memory low", engine: "onnx", isGiven: memory === "low" },
+    { flag: "--wire bf16", engine: "onnx", isGiven: wire === "bf16" },
     { flag: "--xla", engine: "tensorflow", isGiven: xla },
     { flag: `--platform ${platform}`, engine: "xla", isGiven: platform !== "cpu" },
     { flag: `--devices ${devices}`, engine: "xla", isGiven: devices !== 1 },
@@ -72,7 +77,7 @@ const engineOf = (
   given: EngineFlags,
   { local, size }: Ranks.Ranks
 ): Layer.Layer<Engine.Engine, Engine.EngineError | Config.ConfigError> => {
-  const { engine: name, memory, precision, threads, xla } = given
+  const { engine: name, memory, precision, threads, wire, xla } = given
   const refused = (message: string, advice: string) =>
     Layer.effect(Engine.Engine, Effect.fail(Config.refusal(`--engine ${name}`, message, advice)))
   // Ranks on one machine share its cores.
@@ -84,6 +89,9 @@ const engineOf = (
       `expected no ${flag}, which is for --engine ${engine}`,
       `leave out ${flag}, or write --engine ${engine}`
     )
+  }
+  if (wire === "bf16" && size === 1) {
+    return refused("expected no --wire bf16, which is for several ranks", "leave out --wire, or start several ranks")
   }
   switch (name) {
     case "openvino":
@@ -122,6 +130,6 @@ const engineOf = (
         const able = precision === "bf16" ? "openvino, tensorflow or xla" : "tensorflow or xla"
         return refused("expected --precision fp32", `leave out --precision, or take ${able} for ${precision}`)
       }
-      return name === "onnx" ? Engine.layerOnnx({ ...own, memory }) : Engine.layerReference
+      return name === "onnx" ? Engine.layerOnnx({ ...own, memory, wire }) : Engine.layerReference
   }
 }

@@ -29,7 +29,9 @@ export const ComputedOn = Schema.Struct({
   /** The number of devices that shared the batches of training; absent for one. */
   devices: Schema.optionalKey(Schema.Int),
   /** The number of ranks that shared the batches of training; absent for one. */
-  ranks: Schema.optionalKey(Schema.Int)
+  ranks: Schema.optionalKey(Schema.Int),
+  /** The number format in which gradients travelled between ranks; absent for float32. */
+  wire: Schema.optionalKey(Schema.Literal("bf16"))
 })
 export type ComputedOn = typeof ComputedOn.Type
 
@@ -44,7 +46,8 @@ export const of = (computedOn: ComputedOn): ComputedOn => ({
   threads: computedOn.threads,
   precision: computedOn.precision,
   ...(computedOn.devices === undefined ? {} : { devices: computedOn.devices }),
-  ...(computedOn.ranks === undefined ? {} : { ranks: computedOn.ranks })
+  ...(computedOn.ranks === undefined ? {} : { ranks: computedOn.ranks }),
+  ...(computedOn.wire === undefined ? {} : { wire: computedOn.wire })
 })
 
 /** Lists the differences. */
@@ -52,7 +55,7 @@ export const differences = (before: ComputedOn, now: ComputedOn): ReadonlyArray<
   Json.differences(of(before), of(now))
 
 /** One device and one rank are not recorded. */
-const counted = (computedOn: ComputedOn) => ({ devices: 1, ranks: 1, ...of(computedOn) })
+const counted = (computedOn: ComputedOn) => ({ devices: 1, ranks: 1, wire: "fp32", ...of(computedOn) })
 
 /** Returns the message for a stage that continues on another engine; undefined if nothing changed. */
 export const change = (before: ComputedOn, now: ComputedOn): string | undefined => {
@@ -71,8 +74,9 @@ export const extend = (before: History, now: ComputedOn, from: number): History 
 
 /** Formats it as text: `onnx cpu 1.30.0, 1 thread, fp32`. */
 export const show = (computedOn: ComputedOn): string => {
-  const { devices, engine, precision, ranks, threads, version } = computedOn
-  const shared = [devices && `, ${devices} devices`, ranks && `, ${ranks} ranks`].map((part) => part ?? "").join("")
+  const { devices, engine, precision, ranks, threads, version, wire } = computedOn
+  const shared = [devices && `, ${devices} devices`, ranks && `, ${ranks} ranks`, wire && `, gradients in ${wire}`]
+    .map((part) => part ?? "").join("")
   return `${engine} ${version}${shared}, ${threads} ${threads === 1 ? "thread" : "threads"}, ${precision}`
 }
 

@@ -38,6 +38,11 @@ export interface OnnxOptions {
    * run on each rank for itself. The provider `webgpu` takes none.
    */
   readonly ranks?: CollectivesOrigin | undefined
+  /**
+   * The number format in which gradients travel between ranks; default `fp32`. `bf16` sends half of the bytes. Gradients and their sums are
+   * rounded, and added up in fp32. Other sums are exact. One rank sends nothing.
+   */
+  readonly wire?: "fp32" | "bf16"
 }
 
 const REMEDY: Readonly<Record<NonNullable<OnnxOptions["provider"]>, string>> = {
@@ -59,10 +64,10 @@ export const make = Effect.fnUntraced(function*(
   options: OnnxOptions,
   file: URL = Thread.file("OnnxWorker")
 ) {
-  const { memory = "high", provider = "cpu", spin = 50, threads } = options
+  const { memory = "high", provider = "cpu", spin = 50, threads, wire = "fp32" } = options
   const ranks = options.ranks?.size === 1 ? undefined : options.ranks
   if (ranks !== undefined && provider === "webgpu") return yield* noRanks("onnx webgpu")
-  const call = yield* Thread.start(file, { provider, threads, spin, ranks })
+  const call = yield* Thread.start(file, { provider, threads, spin, ranks, wire })
   const about = yield* call("start", "start", undefined).pipe(
     Effect.mapError(({ reason: { message: detail } }) =>
       new EngineError({
@@ -86,7 +91,7 @@ export const make = Effect.fnUntraced(function*(
       ...about,
       engine: `onnx ${provider}`,
       precision: "fp32",
-      ...(ranks === undefined ? {} : { ranks: ranks.size })
+      ...(ranks === undefined ? {} : { ranks: ranks.size, ...(wire === "bf16" && { wire }) })
     },
     place: ranks,
     trainStep: (step) =>

@@ -18,15 +18,21 @@ export interface Runtime {
    * that each run allocates. `device`: on the device, where each run allocates it.
    */
   readonly state: "bound" | "made" | "device"
-  /** Sums an array over all ranks, in place. Absent for one rank. Programs that are cut need it, and states that are `bound`. */
-  readonly sum?: ((values: Float32Array) => void) | undefined
+  /**
+   * Sums an array over all ranks, in place, either of gradients or of other values. Absent for one rank. Programs that are cut need it, and
+   * states that are `bound`.
+   */
+  readonly sum?: ((values: Float32Array, of: "gradients" | "values") => void) | undefined
   /** True if products may be rounded to tf32. Then the start measures it, and does not offer fp32 if they are. */
   readonly mayRound?: boolean
 }
 
+/** An array that is summed over all ranks. */
+type Summed = readonly [values: Float32Array, of: "gradients" | "values"]
+
 /** A model of a program, and the sums over all ranks before it. */
 interface Part {
-  readonly sums: ReadonlyArray<Float32Array>
+  readonly sums: ReadonlyArray<Summed>
   readonly session: InferenceSession
   /** Inputs that the model reads. These can be fewer than the inputs that the program is given. */
   readonly inputs: ReadonlyArray<Port>
@@ -36,7 +42,7 @@ interface Model {
   /** The models of the program, which run one after another. */
   readonly parts: ReadonlyArray<Part>
   /** The sums over all ranks after the last model. */
-  readonly last: ReadonlyArray<Float32Array>
+  readonly last: ReadonlyArray<Summed>
   readonly held: Map<string, Tensor>
   /** The session that moved `held` to the device. The memory lasts as long as this session. */
   readonly mover: InferenceSession | undefined
@@ -197,8 +203,11 @@ export const handlers = (
         ...rest.flatMap(({ sums }) => [...Handed.arrays(sums.filter((name) => between.has(name)).map(typeOf))]),
         ...Handed.arrays([...between].filter((name) => !summed.has(name)).map(typeOf))
       ])
-      const spansOf = (names: ReadonlyArray<string>) =>
-        Handed.joined(names.map((name) => (arrays.get(name) ?? layout.gradients.get(name)!).data as Float32Array))
+      const spansOf = (names: ReadonlyArray<string>): ReadonlyArray<Summed> =>
+        ([[arrays, "values"], [layout.gradients, "gradients"]] as const).flatMap(([all, of]) =>
+          Handed.joined(names.flatMap((name) => (all.get(name)?.data as Float32Array | undefined) ?? []))
+            .map((values) => [values, of] as const)
+        )
       const replaced = new Set(updates.map((update) => update.output))
       const factors = new Set(adamw.flatMap((call) => Object.values(call.factors)))
       const inside = new Set([...cut?.handed ?? [], ...replaced, ...gradients.keys()])
@@ -241,7 +250,7 @@ export const handlers = (
       Object.assign(fetches, Object.fromEntries(handed))
       const found: Record<string, Tensor> = {}
       for (const { inputs, session: opened, sums } of parts) {
-        for (const values of sums) sumOverRanks!(values)
+        for (const [values, of] of sums) sumOverRanks!(values, of)
         const feeds = Object.fromEntries(inputs.map(({ dtype, name }) => {
           const value = held.get(name) ?? handed.get(name) ?? gradients.get(name)
           return [name, value ?? own(dtype, given[name]!)]
@@ -249,7 +258,7 @@ export const handlers = (
         const outputs = Object.fromEntries(opened.outputNames.map((name) => [name, fetches[name]!]))
         Object.assign(found, await opened.run(feeds, outputs, { logSeverityLevel: 4 }))
       }
-      for (const values of last) sumOverRanks!(values)
+      for (const [values, of] of last) sumOverRanks!(values, of)
       for (const { inPlace, input, output } of updates) {
         if (inPlace) continue
         const present = held.get(input)!

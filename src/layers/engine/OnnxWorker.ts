@@ -3,6 +3,7 @@ import koffi from "koffi"
 import { workerData } from "node:worker_threads"
 import { env, InferenceSession, Tensor } from "onnxruntime-node"
 import { physicalCores } from "../machine/Processor.ts"
+import * as BFloat16Sum from "../ranks/BFloat16Sum.ts"
 import type { Collectives } from "../ranks/Collectives.ts"
 import * as Connection from "../ranks/Connection.ts"
 import * as Sessions from "./OnnxSessions.ts"
@@ -10,12 +11,14 @@ import type { Options } from "./Protocol.ts"
 import { serve } from "./Serve.ts"
 import * as TensorFloat32 from "./TensorFloat32.ts"
 
-const { provider, ranks, spin, threads = physicalCores() } = workerData as Options
+const { provider, ranks, spin, threads = physicalCores(), wire } = workerData as Options
 
 // Errors are thrown, so they need not be printed.
 env.logLevel = "fatal"
 
-let collectives: Collectives | undefined
+type Sum = Collectives["sum"]
+
+let sums: { readonly gradients: Sum; readonly values: Sum } | undefined
 
 const runtime: Sessions.Runtime = {
   started: { version: env.versions.common, threads, precisions: ["fp32"] },
@@ -23,7 +26,7 @@ const runtime: Sessions.Runtime = {
   create: (model, options) => InferenceSession.create(model, options),
   // Only the binding of this provider gives access to its device memory.
   state: provider === "webgpu" ? "device" : "bound",
-  sum: (values) => collectives!.sum(values),
+  sum: (values, of) => sums![of](values),
   mayRound: provider === "cuda"
 }
 
@@ -47,7 +50,10 @@ const start: typeof handlers.start = (ask) => {
   if (provider === "webgpu" && process.platform === "linux") koffi.load("libvulkan.so.1")
   // CUDA's provider computes in tf32 by itself. The binding passes on none of its options, such as `use_tf32`.
   if (provider === "cuda" && process.platform === "linux") TensorFloat32.setVariable(false)
-  if (ranks !== undefined) collectives = Connection.open(ranks)
+  if (ranks !== undefined) {
+    const collectives = Connection.open(ranks)
+    sums = { gradients: wire === "bf16" ? BFloat16Sum.make(collectives) : collectives.sum, values: collectives.sum }
+  }
   return handlers.start(ask)
 }
 

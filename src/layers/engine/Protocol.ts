@@ -38,6 +38,8 @@ export interface Options {
   readonly spin: number
   /** The connection to the other ranks; absent for one rank. */
   readonly ranks?: CollectivesOrigin | undefined
+  /** The number format in which gradients travel between ranks. */
+  readonly wire: "fp32" | "bf16"
 }
 
 /** An input or output of a model. A free size is `-1`. */

@@ -10,6 +10,11 @@ export interface Collectives {
   readonly size: number
   /** Sums an array over all ranks, in place. Afterwards every rank has the same bytes. */
   readonly sum: (values: Float32Array) => void
+  /**
+   * Sends an equal part of an array to each rank, and receives one from each, in the order of the ranks. Both arrays have the same length, a
+   * multiple of the number of ranks.
+   */
+  readonly exchange: (sent: Uint16Array, received: Uint16Array) => void
 }
 
 /** How ranks that are threads of one process meet: the memory that they share, and the place of one among them. */

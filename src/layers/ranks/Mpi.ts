@@ -41,6 +41,8 @@ export interface Mpi {
   readonly duplicate: (group: Handle) => Handle
   /** Sums an array over all ranks, in place. It blocks. */
   readonly sum: (values: Float32Array, group: Handle) => void
+  /** Sends an equal part of an array to each rank, and receives one from each. It blocks. */
+  readonly exchange: (sent: Uint16Array, received: Uint16Array, group: Handle) => void
   /** Begins such a sum. */
   readonly beginSum: (values: Float32Array, group: Handle) => Pending
   /** Begins to send the bytes of rank 0 to all. */
@@ -175,6 +177,7 @@ export const load = (file: string): Mpi => {
     }
   }
 
+  const sizeOf = number("MPI_Comm_size(handle group, _Out_ int *size)")
   const init = act("MPI_Init_thread(void *argc, void *argv, int required, _Out_ int *provided)")
   const copy = act("MPI_Comm_dup(handle group, _Out_ handle *copy)")
   const setErrors = act("MPI_Comm_set_errhandler(handle group, handle handler)")
@@ -183,6 +186,9 @@ export const load = (file: string): Mpi => {
   )
   const beginAllReduce = act(
     "MPI_Iallreduce(intptr_t from, void *to, int count, handle type, handle operation, handle group, _Out_ handle *request)"
+  )
+  const allToAll = act(
+    "MPI_Alltoall(void *sent, int count, handle type, void *received, int parts, handle kind, handle group)"
   )
   const broadcast = act(
     "MPI_Ibcast(void *bytes, int count, handle type, int from, handle group, _Out_ handle *request)"
@@ -213,7 +219,7 @@ export const load = (file: string): Mpi => {
       setErrors(world, returning)
     },
     rank: number("MPI_Comm_rank(handle group, _Out_ int *rank)"),
-    size: number("MPI_Comm_size(handle group, _Out_ int *size)"),
+    size: sizeOf,
     duplicate: (group) => {
       const found: [Handle] = [0]
       copy(group, found)
@@ -224,6 +230,10 @@ export const load = (file: string): Mpi => {
         const part = values.subarray(at, at + PART)
         allReduce(inPlace, part, part.length, float, sum, group)
       }
+    },
+    exchange: (sent, received, group) => {
+      const bytes = sent.byteLength / sizeOf(group)
+      allToAll(sent, bytes, byte, received, bytes, byte, group)
     },
     beginSum: (values, group) =>
       begin(values, (request) => beginAllReduce(inPlace, values, values.length, float, sum, group, request)),

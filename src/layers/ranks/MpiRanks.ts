@@ -9,5 +9,10 @@ import * as Mpi from "./Mpi.ts"
  */
 export const open = ({ group, library, rank, size }: MpiOrigin): Collectives => {
   const mpi = Mpi.load(library)
-  return { rank, size, sum: (values) => mpi.sum(values, group) }
+  return {
+    rank,
+    size,
+    sum: (values) => mpi.sum(values, group),
+    exchange: (sent, received) => mpi.exchange(sent, received, group)
+  }
 }

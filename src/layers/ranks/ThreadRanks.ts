@@ -68,6 +68,22 @@ export const open = (origin: ThreadsOrigin): Collectives => {
         for (const others of shown) for (let i = 0; i < part.length; i++) part[i]! += others[i]!
         meet()
       }
+    },
+    exchange: (sent, received) => {
+      const share = sent.length / size
+      const step = Math.floor(2 * SHOWN / size)
+      const views = shown.map(({ buffer, byteOffset }) => new Uint16Array(buffer, byteOffset, 2 * SHOWN))
+      for (let at = 0; at < share; at += step) {
+        const length = Math.min(step, share - at)
+        for (let to = 0; to < size; to++) {
+          views[rank]!.set(sent.subarray(to * share + at, to * share + at + length), to * step)
+        }
+        meet()
+        for (let from = 0; from < size; from++) {
+          received.set(views[from]!.subarray(rank * step, rank * step + length), from * share + at)
+        }
+        meet()
+      }
     }
   }
 }

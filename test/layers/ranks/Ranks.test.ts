@@ -61,6 +61,11 @@ describe.skipIf(!isThere || process.platform !== "linux")("ranks of MPI", () => 
           [...one.said, ...other.said].flatMap((said) => said["digests"] as ReadonlyArray<string>)
         )
         assert.strictEqual(digests.size, 1)
+        assert.strictEqual(new Set([...one.said, ...other.said].map(({ halves }) => halves)).size, 1)
+        for (const { error } of one.said) {
+          assert.isAbove(Number(error), 1e-4)
+          assert.isBelow(Number(error), 2 ** -6)
+        }
         const values = one.said[0]!["values"] as ReadonlyArray<number>
         values.forEach((value, i) => {
           const expected = [1, 2, 3].reduce((sum, by) => sum + Math.sin(i * by), 0)

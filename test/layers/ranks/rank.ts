@@ -2,6 +2,7 @@ import { Console, Effect } from "effect"
 import { createHash } from "node:crypto"
 import { writeSync } from "node:fs"
 import * as WorkerThread from "../../../src/layers/machine/WorkerThread.ts"
+import * as BFloat16Sum from "../../../src/layers/ranks/BFloat16Sum.ts"
 import * as Connection from "../../../src/layers/ranks/Connection.ts"
 import * as Ranks from "../../../src/layers/ranks/Ranks.ts"
 
@@ -10,21 +11,35 @@ const [mode = "", library = "", started = "", limit = ""] = process.argv.slice(2
 const say = (value: unknown) => Effect.sync(() => void writeSync(1, `${JSON.stringify(value)}\n`))
 const sha256 = (values: Float32Array) => createHash("sha256").update(values).digest("hex")
 
+const away = (found: Float32Array, expected: Float32Array) =>
+  found.reduce((most, value, i) => Math.max(most, Math.abs(value - expected[i]!)), 0)
+
 const modes: Readonly<Record<string, (ranks: Ranks.Ranks) => Effect.Effect<void, Ranks.RanksError>>> = {
   sum: Effect.fnUntraced(function*({ allReduce, barrier, broadcast, collectives, rank, size }) {
     const values = Float32Array.from({ length: 10_000 }, (_, i) => Math.sin(i * (rank + 1)))
-    const [first, second] = [values.slice(), values.slice()]
+    const [first, second, halves] = [values.slice(), values.slice(), values.slice()]
     let ticks = 0
     const timer = setInterval(() => void ticks++, 5)
     if (rank === 1) yield* Effect.sleep(200)
     yield* allReduce(first)
     clearInterval(timer)
-    Connection.open(collectives!).sum(second)
+    const connection = Connection.open(collectives!)
+    connection.sum(second)
+    BFloat16Sum.make(connection)(halves)
     const bytes = Uint8Array.from({ length: 5 }, (_, i) => rank === 0 ? i : 0)
     yield* broadcast(bytes)
     yield* barrier
     const digests = [sha256(first), sha256(second)]
-    yield* say({ rank, size, values: [...first.subarray(0, 50)], digests, bytes: [...bytes], ticks })
+    yield* say({
+      rank,
+      size,
+      values: [...first.subarray(0, 50)],
+      digests,
+      halves: sha256(halves),
+      error: away(halves, first),
+      bytes: [...bytes],
+      ticks
+    })
   }),
   agree: Effect.fnUntraced(function*({ rank }) {
     yield* Ranks.agree("configuration", { seed: 0, optimizer: { lr: rank === 1 ? 0.1 : 0.2 } })
