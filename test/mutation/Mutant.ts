@@ -1,0 +1,218 @@
+import { createHash } from "node:crypto"
+import { children, functions, type Node, parse } from "./Source.ts"
+
+/** A change of one place of a source. */
+export interface Mutant {
+  /** The path of the source. */
+  readonly file: string
+  /** The line of the change, counted from 1, and its text. */
+  readonly line: number
+  readonly code: string
+  readonly start: number
+  readonly end: number
+  readonly before: string
+  readonly after: string
+  /** The number of the innermost function around the change, outer functions first; -1 outside of functions. */
+  readonly inside: number
+}
+
+const swapped: Readonly<Record<string, string>> = {
+  "+": "-",
+  "-": "+",
+  "*": "/",
+  "/": "*",
+  "%": "*",
+  "**": "*",
+  "<": "<=",
+  "<=": "<",
+  ">": ">=",
+  ">=": ">",
+  "===": "!==",
+  "!==": "===",
+  "&&": "||",
+  "||": "&&",
+  ">>": "<<",
+  "<<": ">>",
+  ">>>": "<<",
+  "&": "|",
+  "|": "&",
+  "^": "&",
+  "+=": "-=",
+  "-=": "+=",
+  "*=": "/=",
+  "/=": "*=",
+  "++": "--",
+  "--": "++"
+}
+
+/** Functions that take the same arguments as another one. */
+const twins: Readonly<Record<string, string>> = Object.fromEntries(
+  [
+    ["min", "max"],
+    ["minimum", "maximum"],
+    ["add", "sub"],
+    ["mul", "div"],
+    ["floor", "ceil"],
+    ["round", "trunc"],
+    ["sin", "cos"],
+    [
+      "some",
+      "every"
+    ],
+    ["sumLast", "meanLast"],
+    ["width", "height"],
+    ["psum", "pmean"]
+  ].flatMap(([a, b]) => [[a, b], [b, a]])
+)
+
+const nameOf = (node: Node): string =>
+  node.type === "Identifier"
+    ? node["name"]
+    : node.type === "MemberExpression" && !node["computed"]
+    ? `${nameOf(node["object"])}.${nameOf(node["property"])}`
+    : ""
+
+/** Functions of numbers or tensors whose result can take the place of their first argument. */
+const like =
+  /^(?:l2Normali[sz]e|stopGradient|straightThrough|layerNorm|batchNorm|gelu|quickGelu|relu|tanh|sigmoid|(?:log)?[sS]oftmax|exp|log|log2|sqrt|square|abs|neg|scale|scaleBy|add|sub|mul|div|pow|min|max|minimum|maximum|clamp|clip\w*|floor|ceil|round|trunc|fround|transpose|normali[sz]e\w*|select|dropPath|psum|pmean|reverse|pad|tile|concat)$/
+
+/** Methods of lists that can be left out. */
+const listed = /^(?:toSorted|sort|reverse|toReversed|filter|slice|subarray)$/
+
+/** Calls that make errors, schemas and texts: nothing in them is a number of the method. */
+const wordy =
+  /(?:^|\.)(?:fail|die|annotate|join|padEnd|padStart|toFixed|toPrecision|toExponential|toLocaleString|test|match|replace|replaceAll|startsWith|endsWith|split)$|^Schema\.|Error$|^Error|^ShapeError\.|(?:^|\.)(?:explain|refuse|check[A-Z]?\w*|assert\w*)$/
+
+/** Members of records that are texts. */
+const worded = /^(?:message|title|remedy|description|documentation|identifier|expected|label|unit|name)$/
+
+const fails = (node: Node | null): boolean =>
+  node !== null && (node.type === "ThrowStatement" ||
+    (node.type === "BlockStatement" && node["body"].length === 1 && fails(node["body"][0])) ||
+    (node.type === "ExpressionStatement" && fails(node["expression"])) ||
+    (node.type === "ReturnStatement" && fails(node["argument"])) ||
+    (/^(?:New|Call)Expression$/.test(node.type) && wordy.test(nameOf(node["callee"]))))
+
+const isText = (node: Node): boolean =>
+  node.type === "TemplateLiteral" || (node.type === "Literal" && typeof node["value"] === "string") ||
+  (node.type === "BinaryExpression" && node["operator"] === "+" && (isText(node["left"]) || isText(node["right"])))
+
+/** Whether a node decides texts, types or refusals, and no numbers. */
+const ignored = (node: Node): boolean =>
+  isText(node) || fails(node) || /^(?:Import|Export(?:All|Specifier)|ClassDeclaration)/.test(node.type) ||
+  (node.type === "IfStatement" && fails(node["consequent"])) ||
+  // A call for its effect that is told a name is a check: `int32("lookup", codes)`.
+  (node.type === "ExpressionStatement" && node["expression"].arguments?.some(isText)) ||
+  (node.type === "Property" && worded.test(nameOf(node["key"])))
+
+const numbers = (value: number): ReadonlyArray<number> =>
+  Array.from(new Set([value + 1, value - 1, value * 2, 0])).filter((other) => other !== value && other >= 0)
+
+type Change = readonly [at: { readonly start: number; readonly end: number }, after: string]
+
+/** The changes of one node. */
+const changes = (node: Node, text: string): ReadonlyArray<Change> => {
+  const of = ({ end, start }: Node): string => text.slice(start, end)
+  const { argument, arguments: given, callee, consequent, alternate, expression, left, operator, right, test, value } =
+    node
+  const operation = (): ReadonlyArray<Change> => {
+    const other = swapped[operator]
+    const at = left.end + text.slice(left.end, right.start).indexOf(operator)
+    return other === undefined ? [] : [[{ start: at, end: at + operator.length }, other]]
+  }
+  switch (node.type) {
+    case "Literal":
+      return typeof value === "number"
+        ? numbers(value).map((other) => [node, String(other)])
+        : typeof value === "boolean"
+        ? [[node, String(!value)]]
+        : []
+    case "BinaryExpression":
+    case "LogicalExpression":
+      return operation()
+    case "AssignmentExpression":
+      return operator === "=" ? [] : [...operation(), [node, `${of(left)} = ${of(right)}`]]
+    case "UpdateExpression": {
+      const other = swapped[operator]!
+      return [[node, node["prefix"] ? other + of(argument) : of(argument) + other]]
+    }
+    case "UnaryExpression":
+      return operator === "-" || operator === "!" ? [[node, `(${of(argument)})`]] : []
+    case "ConditionalExpression":
+      return fails(consequent) || fails(alternate) ? [] : [[test, `!(${of(test)})`]]
+    case "IfStatement":
+    case "WhileStatement":
+      return [[test, `!(${of(test)})`]]
+    case "ExpressionStatement":
+      return /^(?:Assignment|Call|Update)Expression$/.test(expression.type) ? [[node, ";"]] : []
+    case "CallExpression": {
+      const own = callee.type === "MemberExpression" && !callee["computed"] ? callee["property"] : callee
+      const twin = twins[nameOf(own)]
+      const kept: ReadonlyArray<Node> = given
+      return [
+        ...(twin === undefined ? [] : [[own, twin] as const]),
+        ...(like.test(nameOf(own)) && kept.length > 0 && kept[0]!.type !== "SpreadElement"
+          ? [[node, `(${of(kept[0]!)})`] as const]
+          : []),
+        ...(listed.test(nameOf(own)) && callee.type === "MemberExpression"
+          ? [[node, of(callee["object"])] as const]
+          : [])
+      ]
+    }
+    default:
+      return []
+  }
+}
+
+/** Returns all mutants of a source, in the order of their places. */
+export const of = (file: string, text: string): ReadonlyArray<Mutant> => {
+  const lines = text.split("\n")
+  let functions = -1
+  const walk = (node: Node, inside: number): ReadonlyArray<Mutant> => {
+    const isFunction = /Function/.test(node.type) && typeof node["body"] === "object" && node["body"] !== null
+    const own = isFunction ? ++functions : inside
+    const found = ignored(node) ? [] : changes(node, text).map(([{ end, start }, after]): Mutant => {
+      const line = text.slice(0, start).split("\n").length
+      return {
+        file,
+        line,
+        code: lines[line - 1]!.trim(),
+        start,
+        end,
+        before: text.slice(start, end),
+        after,
+        inside: own
+      }
+    })
+    const below = children(node).flatMap((child) => walk(child, own))
+    return ignored(node) ? [] : [...found, ...below]
+  }
+  return walk(parse(text), -1)
+}
+
+/** Makes a mutant that replaces the only place of a text. */
+export const replace = (file: string, text: string, before: string, after: string): Mutant => {
+  const start = text.indexOf(before)
+  if (start === -1 || text.includes(before, start + 1)) throw new Error(`${file}: expected one place of ${before}`)
+  const end = start + before.length
+  const inside = functions(parse(text)).findLastIndex((node) => node.start <= start && end <= node.end)
+  const line = text.slice(0, start).split("\n").length
+  return { file, line, code: text.split("\n")[line - 1]!.trim(), start, end, before, after, inside }
+}
+
+/** Returns the text of a source with a mutant. */
+export const apply = (mutant: Mutant, text: string): string => {
+  const { after, before, end, file, start } = mutant
+  if (text.slice(start, end) !== before) throw new Error(`${file} has changed since its mutants were drawn`)
+  return text.slice(0, start) + after + text.slice(end)
+}
+
+/** Draws `count` of the mutants, by a seed. Places are drawn, and then one change of each. */
+export const draw = (mutants: ReadonlyArray<Mutant>, count: number, seed: number): ReadonlyArray<Mutant> => {
+  const key = ({ after, code, file, line, start }: Mutant, way: boolean) =>
+    createHash("sha256").update(JSON.stringify([seed, file, line, start, code, way ? after : ""])).digest("hex")
+  const places = Map.groupBy(mutants, (mutant) => key(mutant, false))
+  return Array.from(places).toSorted(([a], [b]) => (a < b ? -1 : 1)).slice(0, count).map(([, ways]) =>
+    ways.toSorted((a, b) => (key(a, true) < key(b, true) ? -1 : 1))[0]!
+  )
+}

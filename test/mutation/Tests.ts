@@ -1,0 +1,260 @@
+import { createHash } from "node:crypto"
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { join, relative } from "node:path"
+import { fileURLToPath } from "node:url"
+import { BaseSequencer, createVitest, type TestCase, type TestSpecification, type Vitest } from "vitest/node"
+import * as Mutant from "./Mutant.ts"
+import type { Reached } from "./Reached.ts"
+import { instrument } from "./Source.ts"
+
+export const root = fileURLToPath(new URL("../..", import.meta.url))
+
+/** The folders of sources that are mutated. */
+export const ROOMS = ["domain", "nn", "shapes", "compiler"] as const
+
+const beside = [...ROOMS.map((room) => `test/${room}`), "test/properties", "test/parity/golden.test.ts"]
+
+const kept = join(root, "node_modules/.cache/patchword/mutants")
+const isSource = new RegExp(`/src/(?:${ROOMS.join("|")})/.*\\.ts$`)
+
+const digest = (file: string): string => createHash("sha256").update(readFileSync(join(root, file))).digest("hex")
+
+/** One test, or the part of a file of tests outside of its tests (without a name), and the functions that it reaches. */
+export interface Measured extends Reached {
+  /** The digest of the file when it was measured. */
+  readonly digest: string
+}
+
+/** Runs files of tests in the order in which they are given. */
+class AsGiven extends BaseSequencer {
+  override sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
+    return Promise.resolve(files)
+  }
+}
+
+/** Makes a long-living runner of tests. `change` gives the text of a source in place of its own. */
+const runner = (
+  change: (file: string, text: string) => string | undefined,
+  env: Readonly<Record<string, string>>,
+  options: { readonly isolate: boolean; readonly bail: number; readonly maxWorkers: number }
+): Promise<Vitest> =>
+  createVitest("test", {
+    root,
+    watch: false,
+    pool: "forks",
+    fsModuleCache: false,
+    reporters: [{}],
+    sequence: { sequencer: AsGiven },
+    // A slow machine is no reason to fail: processor time is limited in place of it.
+    testTimeout: 900_000,
+    hookTimeout: 900_000,
+    setupFiles: [join(root, "test/mutation/worker.ts")],
+    env,
+    ...options
+  }, {
+    plugins: [{
+      name: "mutants",
+      enforce: "pre",
+      transform: (text, id) => (isSource.test(id) ? change(id, text) : undefined)
+    }]
+  })
+
+/** The files of tests beside the sources. */
+const files = async (vitest: Vitest): Promise<ReadonlyArray<string>> =>
+  (await vitest.globTestSpecifications([...beside])).map(({ moduleId }) => relative(root, moduleId))
+
+/** Measures which functions each test reaches, and how long it takes. What has not changed since is not measured again. */
+export const measure = async (): Promise<ReadonlyArray<Measured>> => {
+  const record = join(kept, "reached.json")
+  const own = join(kept, `reached-${process.pid}`)
+  mkdirSync(kept, { recursive: true })
+  const vitest = await runner((id, text) => instrument(text, version(relative(root, id))), { PATCHWORD_REACHED: own }, {
+    isolate: false,
+    bail: 0,
+    maxWorkers: 1
+  })
+  const digests = new Map((await files(vitest)).map((file) => [file, digest(file)]))
+  const old = existsSync(record) ? JSON.parse(readFileSync(record, "utf8")) as ReadonlyArray<Measured> : []
+  const valid = old.filter(({ digest, file }) => digests.get(file) === digest)
+  const known = new Set(valid.map(({ file }) => file))
+  const wanted = Array.from(digests.keys()).filter((file) => !known.has(file))
+  if (wanted.length > 0) {
+    const { unhandledErrors, testModules } = await vitest.runTestSpecifications(
+      wanted.map((file) => vitest.getRootProject().createSpecification(join(root, file)))
+    )
+    const failed = testModules.filter((module) => !module.ok()).map(({ relativeModuleId }) => relativeModuleId)
+    if (failed.length + unhandledErrors.length > 0) {
+      throw new Error(`tests fail without a mutant: ${failed.join(", ")} ${unhandledErrors.join(", ")}`)
+    }
+  }
+  await vitest.close()
+  const fresh = existsSync(own)
+    ? readFileSync(own, "utf8").trim().split("\n").map((line): Measured => {
+      const reached = JSON.parse(line) as Reached
+      const file = relative(root, reached.file)
+      return { ...reached, file, digest: digests.get(file)! }
+    })
+    : []
+  rmSync(own, { force: true })
+  const all = [...valid, ...fresh]
+  writeFileSync(record, JSON.stringify(all))
+  return all
+}
+
+/** The end of a mutant, with the tests that failed. */
+export interface Outcome {
+  readonly kind: "killed" | "timeout" | "survived" | "unreached"
+  readonly by: ReadonlyArray<Test>
+  /** The number of tests that ran against it at most. */
+  readonly tests: number
+}
+
+/** A test by its file and name. */
+export interface Test {
+  readonly file: string
+  readonly name: string
+}
+
+/** The longest time of the tests of one mutant, in milliseconds as measured. */
+const MOST = 60_000
+const FILES = 14
+
+/** The most seconds of processor time that a mutant may take. A mutant may make a loop endless. */
+const LIMIT = 90
+
+// Official numbers find more than comparisons of engines with each other.
+const cost = ({ file, milliseconds }: Measured): number =>
+  file === "test/parity/golden.test.ts" ? milliseconds / 10 : milliseconds
+
+/** Names a source with its content. A function is `name#number`. */
+const version = (file: string): string => `${file}@${digest(file).slice(0, 8)}`
+
+/**
+ * Chooses the tests that reach a mutant, cheapest first. A mutant outside of functions, or in a source that has changed since the tests
+ * were measured, is reached by those that reach any function of the source, or else the module.
+ */
+export const chosen = (measured: ReadonlyArray<Measured>, { file, inside }: Mutant.Mutant): ReadonlyArray<Measured> => {
+  const tests = measured.filter(({ name }) => name !== undefined)
+  const reaching = (isReached: (key: string) => boolean): ReadonlyArray<Measured> => {
+    const direct = new Set(tests.filter(({ reached }) => reached.some(isReached)))
+    const apart = new Set(Array.from(direct, ({ file }) => file))
+    // What a file does outside of its tests, all of its tests may depend on.
+    const whole = new Set(
+      measured.filter(({ name, reached }) => name === undefined && reached.some(isReached)).map(({ file }) => file)
+    )
+    return tests.filter((test) => direct.has(test) || (whole.has(test.file) && !apart.has(test.file)))
+  }
+  const module = (key: string) => key.startsWith(`${file}@`) && key.endsWith("#-1")
+  const isKnown = measured.some(({ reached }) => reached.includes(`${version(file)}#-1`))
+  const any = () => {
+    const some = reaching((key) => key.startsWith(`${file}@`) && !module(key))
+    return some.length > 0 ? some : reaching(module)
+  }
+  const found = inside === -1 || !isKnown ? any() : reaching((key) => key === `${version(file)}#${inside}`)
+  let [spent, files] = [0, new Set<string>()]
+  return found.toSorted((a, b) => cost(a) - cost(b)).filter((test, place) => {
+    if (place > 0 && (spent + test.milliseconds > MOST || (files.size >= FILES && !files.has(test.file)))) return false
+    spent += test.milliseconds
+    files.add(test.file)
+    return true
+  })
+}
+
+// A full name has " > " between the names that it consists of.
+const pattern = (tests: ReadonlyArray<Test>): RegExp =>
+  new RegExp(
+    `^(?:${
+      tests.map(({ name }) => name.replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&").replaceAll(" ", "(?: > | )")).join("|")
+    })$`
+  )
+
+const same = (a: Test, b: Test): boolean => a.file === b.file && (a.name === b.name || a.name === "")
+
+/** Returns the seconds of processor time of the process that a file names, 0 without it. */
+const processor = (file: string): number => {
+  const stat = existsSync(file) ? `/proc/${readFileSync(file, "utf8")}/stat` : ""
+  if (!existsSync(stat)) return 0
+  const [user, system] = readFileSync(stat, "utf8").replace(/.*\) /, "").split(" ").slice(11, 13).map(Number) as [
+    number,
+    number
+  ]
+  return (user + system) / 100
+}
+
+/** Runs tests against mutants, one after the other, in one process. */
+export const session = async (measured: ReadonlyArray<Measured>) => {
+  const number = join(kept, `process-${process.pid}`)
+  mkdirSync(kept, { recursive: true })
+  let present: { readonly file: string; readonly text: string } | undefined
+  const vitest = await runner(
+    (id) => (id === present?.file ? present.text : undefined),
+    { PATCHWORD_PROCESS: number },
+    { isolate: false, bail: 1, maxWorkers: 1 }
+  )
+  const attempt = async (tests: ReadonlyArray<Test>, most: number) => {
+    const specifications = Array.from(
+      Map.groupBy(tests, ({ file }) => file),
+      ([file, some]) =>
+        vitest.getRootProject().createSpecification(join(root, file), { testNamePattern: pattern(some) })
+    )
+    vitest.state.filesMap.clear()
+    let isLate = false
+    rmSync(number, { force: true })
+    const watch = setInterval(() => {
+      if (processor(number) < most) return
+      isLate = true
+      process.kill(Number(readFileSync(number, "utf8")), "SIGKILL")
+    }, 1000)
+    const { testModules, unhandledErrors } = await vitest.runTestSpecifications(specifications).finally(() =>
+      clearInterval(watch)
+    )
+    const failed = testModules.flatMap((module) => {
+      const file = relative(root, module.moduleId)
+      const cases = Array.from(
+        module.children.allTests("failed"),
+        ({ fullName }: TestCase): Test => ({ file, name: fullName.replaceAll(" > ", " ") })
+      )
+      return cases.length > 0 || module.ok() ? cases : [{ file, name: "" }]
+    })
+    const ran = testModules.flatMap((module) => Array.from(module.children.allTests("passed"))).length
+    return { isLate, failed, ran, errors: unhandledErrors }
+  }
+  return {
+    /** Runs tests against one mutant, until one fails. */
+    run: async (mutant: Mutant.Mutant): Promise<Outcome> => {
+      const tests = chosen(measured, mutant).map(({ file, name }) => ({ file, name: name! }))
+      if (tests.length === 0) return { kind: "unreached", by: [], tests: 0 }
+      const file = join(root, mutant.file)
+      present = { file, text: Mutant.apply(mutant, readFileSync(file, "utf8")) }
+      vitest.invalidateFile(file)
+      // A process that failed to start, or lost its connection, tells nothing about the mutant.
+      const first = await attempt(tests, LIMIT)
+      const { errors, failed, isLate, ran } = first.errors.length > 0 && !first.isLate && first.failed.length === 0
+        ? await attempt(tests, LIMIT)
+        : first
+      present = undefined
+      vitest.invalidateFile(file)
+      if (!isLate && failed.length + errors.length === 0 && ran < tests.length) {
+        throw new Error(`${tests.length - ran} of ${tests.length} tests did not run`)
+      }
+      return {
+        kind: isLate ? "timeout" : failed.length + errors.length > 0 ? "killed" : "survived",
+        by: failed,
+        tests: tests.length
+      }
+    },
+    /** Runs tests without a mutant. Returns those that fail. */
+    plain: async (tests: ReadonlyArray<Test>): Promise<ReadonlyArray<Test>> => {
+      let failing: ReadonlyArray<Test> = []
+      for (;;) {
+        const { failed } = await attempt(tests.filter((test) => !failing.some((one) => same(one, test))), Infinity)
+        if (failed.length === 0) return failing
+        failing = [...failing, ...failed]
+      }
+    },
+    close: async (): Promise<void> => {
+      await vitest.close()
+      rmSync(number, { force: true })
+    }
+  }
+}
