@@ -1,6 +1,6 @@
 /** Runs in the process of the tests: tells its number, and while tests are measured which functions each of them reaches. */
 import { appendFileSync, writeFileSync } from "node:fs"
-import { afterAll, afterEach, beforeEach } from "vitest"
+import { afterEach, beforeEach } from "vitest"
 import { REACHED, type Reached } from "./Reached.ts"
 
 const { PATCHWORD_PROCESS: number, PATCHWORD_REACHED: file } = process.env
@@ -33,7 +33,6 @@ const measure = (file: string): void => {
     const milliseconds = Math.ceil((spent() - began) / 1000)
     tell({ file: task.file.filepath, name: nameOf(task), milliseconds, reached: take() })
   })
-  afterAll((_, suite) => tell({ file: suite.file.filepath, milliseconds: 0, reached: take() }))
 }
 
 if (file !== undefined) measure(file)
