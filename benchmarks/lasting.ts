@@ -1,57 +1,171 @@
 /**
- * The resident memory of many steps, with failing steps between them: `npm run bench -- lasting [--model tiny] [--batch 8]
- * [--steps 1000]`.
+ * What a process holds in a training of many steps: `npm run bench -- lasting [--steps 1000000] [--minutes 60] [--keep NAME | --draw NAME]`.
  *
- * Takes pretraining steps on TensorFlow. After every tenth step, one step has images of another size, and one has a label out of
- * range. Prints ten rows with the size in MiB.
+ * Pretrains a tiny network on a batch of one image, with a log, checkpoints and all else that a stage does, until it has taken the steps
+ * or the minutes are over. The resident memory, the heap of JavaScript, open files, threads and temporary files are measured a thousand
+ * times, and a straight line is fitted to what comes after the first fifth. `--keep` writes the figures to
+ * `benchmarks/results/NAME.json` and draws them into `docs/NAME.svg`; `--draw` draws those that were written.
  */
-import { Effect } from "effect"
+import { Effect, Exit, Layer } from "effect"
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { cpus, tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import * as Presets from "../src/domain/config/presets/Presets.ts"
-import * as Engine from "../src/layers/engine/Engine.ts"
-import * as HostTensor from "../src/shapes/HostTensor.ts"
-import { pretraining } from "./steps.ts"
+import { Progress } from "../src/layers/run/Progress.ts"
+import * as Runs from "../src/layers/run/Runs.ts"
+import * as Weights from "../src/layers/weights/Weights.ts"
+import * as Parameter from "../src/nn/blocks/Parameter.ts"
+import { pretrain } from "../src/pipelines/Pretrain.ts"
+import * as Tokenizer from "../src/pipelines/trained/Tokenizer.ts"
+import * as Dim from "../src/shapes/Dim.ts"
+import { resources } from "../test/leaks/resources.ts"
+import { machine, micro } from "../test/pipelines/kit.ts"
 
 const { values } = parseArgs({
   options: {
-    model: { type: "string", default: "tiny" },
-    batch: { type: "string", default: "8" },
-    steps: { type: "string", default: "1000" }
+    steps: { type: "string", default: "1000000" },
+    minutes: { type: "string", default: "60" },
+    keep: { type: "string" },
+    draw: { type: "string" }
   }
 })
 
-const FAILING_EVERY = 10
-const ROWS = 10
+const SAMPLES = 1000
+const SAVES = 1000
+/** The share of the samples in which a process still grows to its size. */
+const WARM_UP = 0.2
 
-const steps = Number(values.steps)
-const print = (row: object) => void process.stdout.write(`${JSON.stringify(row)}\n`)
+const FIGURES = ["mebibytes", "heapMebibytes", "descriptors", "threads", "temporary"] as const
+type Figure = typeof FIGURES[number]
+type Sample = { readonly steps: number; readonly minutes: number } & Readonly<Record<Figure, number>>
 
-const program = Effect.gen(function*() {
-  const preset = yield* Presets.preset(values.model)
-  const { batch, state, step } = pretraining(preset, Number(values.batch))
-  const handle = yield* (yield* Engine.Engine).train(step, state())
-  const narrow: object = { ...batch, images: HostTensor.zeros([1, 1, 1, 1], "float32") }
-  const wrong = [
-    narrow as typeof batch,
-    { ...batch, labels: { ...batch.labels, data: batch.labels.data.map(() => preset.tokenizer.codebook.size) } }
-  ]
-  const failed = new Map<string, number>()
-  for (let taken = 1; taken <= steps; taken++) {
-    yield* handle.run(batch)
-    if (taken % FAILING_EVERY === 0) {
-      for (const one of wrong) {
-        const { reason } = yield* Effect.flip(handle.run(one))
-        failed.set(reason._tag, (failed.get(reason._tag) ?? 0) + 1)
-      }
-    }
-    if (taken % (steps / ROWS) === 0) {
-      print({
-        steps: taken,
-        failed: Object.fromEntries(failed),
-        mebibytes: Math.round(process.memoryUsage.rss() / 2 ** 20)
-      })
-    }
+const digits = (value: number) => Number(value.toPrecision(4))
+const mebibytes = (bytes: number) => Number((bytes / 2 ** 20).toFixed(1))
+
+const preset = micro({ duration: Number(values.steps), warmup: 1, batchSize: 1 })
+const { codebook: { dim, size } } = preset.tokenizer
+const weight = Parameter.normal([size, dim], { ...Parameter.finetuning, deviation: 1 })
+const tokenizer: Tokenizer.Tokenizer = {
+  config: preset.tokenizer,
+  teacherWidth: Dim.named("teacherWidth", 8),
+  tensors: Weights.flatten(Parameter.initialise({
+    ...Tokenizer.spec(Tokenizer.sizes(preset.tokenizer, 8), { parameters: {}, state: {} }),
+    quantize: { embedding: { weight } }
+  }, 0))
+}
+
+const measured = async (): Promise<ReadonlyArray<Sample>> => {
+  const root = mkdtempSync(join(tmpdir(), "patchword-lasting-"))
+  // So that what others leave is not counted.
+  process.env["TMPDIR"] = root
+  const folder = join(root, "run")
+  const began = performance.now()
+  const minutes = () => (performance.now() - began) / 60_000
+  const found: Array<Sample> = []
+  const most = Number(values.minutes)
+  const add = (steps: number) => {
+    const { rss, heapUsed } = process.memoryUsage()
+    const { descriptors, temporary, threads } = resources(root)
+    found.push({
+      steps,
+      minutes: digits(minutes()),
+      mebibytes: mebibytes(rss),
+      heapMebibytes: mebibytes(heapUsed),
+      descriptors,
+      threads,
+      temporary
+    })
+    if (found.length % (SAMPLES / 20) === 0) process.stderr.write(`${JSON.stringify(found.at(-1))}\n`)
   }
-})
+  const every = Number(values.steps) / SAMPLES
+  const progress = Layer.succeed(Progress, {
+    report: ({ step }) =>
+      Effect.suspend(() => {
+        if (step % every < 1) add(step)
+        return minutes() >= most ? Effect.interrupt : Effect.void
+      }),
+    message: () => Effect.void
+  })
+  await Effect.runPromiseExit(
+    pretrain(preset.pretrain, tokenizer, { checkpointEvery: SAVES }).pipe(
+      Effect.provide([machine, progress, Runs.layer(folder, { config: { bench: "lasting" } })])
+    )
+  ).then((exit) => {
+    if (!Exit.isSuccess(exit) && !Exit.hasInterrupts(exit)) throw new Error(String(exit))
+  })
+  rmSync(root, { recursive: true })
+  return found
+}
 
-await Effect.runPromise(Effect.scoped(program).pipe(Effect.provide(Engine.layerTensorFlow())))
+interface Verdict {
+  readonly mean: number
+  /** What the line rises by in ten thousand steps, and the standard error of it. */
+  readonly rise: number
+  readonly error: number
+  readonly verdict: "grows" | "does not grow"
+}
+
+const mean = (numbers: ReadonlyArray<number>) => numbers.reduce((sum, one) => sum + one, 0) / numbers.length
+
+/** The least-squares line. A figure grows if the line rises by more than a twentieth of the mean, and three times its error. */
+const fitted = (samples: ReadonlyArray<Sample>, figure: Figure): Verdict => {
+  const later = samples.slice(Math.floor(samples.length * WARM_UP))
+  const [x, y] = [mean(later.map(({ steps }) => steps)), mean(later.map((one) => one[figure]))]
+  const spread = later.reduce((sum, { steps }) => sum + (steps - x) ** 2, 0)
+  const slope = later.reduce((sum, one) => sum + (one.steps - x) * (one[figure] - y), 0) / spread
+  const rest = later.reduce((sum, one) => sum + (one[figure] - y - slope * (one.steps - x)) ** 2, 0)
+  const error = Math.sqrt(rest / (later.length - 2) / spread)
+  const over = slope * (later.at(-1)!.steps - later[0]!.steps)
+  const grows = over > Math.max(y / 20, 3 * error * over / slope)
+  return {
+    mean: digits(y),
+    rise: digits(slope * 10_000),
+    error: digits(error * 10_000),
+    verdict: grows ? "grows" : "does not grow"
+  }
+}
+
+const file = (name: string) => fileURLToPath(new URL(name, import.meta.url))
+const kept = (name: string) => file(`results/${name}.json`)
+const samples: ReadonlyArray<Sample> = values.draw === undefined
+  ? await measured()
+  : JSON.parse(readFileSync(kept(values.draw), "utf8")).samples
+
+const [WIDTH, HEIGHT, LEFT, TOP, GAP] = [250, 150, 40, 30, 50]
+const DRAWN = ["mebibytes", "heapMebibytes", "descriptors", "threads"] as const
+
+const chart = (figure: Figure, place: number): string => {
+  const most = Math.max(1, ...samples.map((one) => one[figure])) * 1.1
+  const last = samples.at(-1)!.steps
+  const [x0, y0] = [LEFT + place * (WIDTH + GAP), TOP + HEIGHT]
+  const points = samples.map((one) =>
+    `${(x0 + one.steps / last * WIDTH).toFixed(1)},${(y0 - one[figure] / most * HEIGHT).toFixed(1)}`
+  )
+  return `<text x="${x0}" y="${TOP - 8}" font-weight="bold">${figure}</text>
+<path d="M${x0},${TOP} V${y0} H${x0 + WIDTH}" fill="none" stroke="#9ca3af"/>
+<text x="${x0 - 4}" y="${TOP + 8}" text-anchor="end">${Math.round(most)}</text>
+<text x="${x0 - 4}" y="${y0}" text-anchor="end">0</text>
+<text x="${x0 + WIDTH}" y="${y0 + 14}" text-anchor="end">step ${last}</text>
+<polyline points="${points.join(" ")}" fill="none" stroke="#2563eb" stroke-width="1.5"/>`
+}
+
+const drawing = () => {
+  const [width, height] = [LEFT + DRAWN.length * (WIDTH + GAP), TOP + HEIGHT + 24]
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">
+<rect width="100%" height="100%" fill="#fff"/>
+${DRAWN.map(chart).join("\n")}
+</svg>
+`
+}
+
+const { minutes, steps } = samples.at(-1)!
+const verdicts = Object.fromEntries(FIGURES.map((figure) => [figure, fitted(samples, figure)]))
+process.stdout.write(`${JSON.stringify({ steps, minutes, ...verdicts })}\n`)
+if (values.keep !== undefined) {
+  mkdirSync(file("results"), { recursive: true })
+  const machine = { machine: cpus()[0]!.model, cores: cpus().length, node: process.version }
+  writeFileSync(kept(values.keep), `${JSON.stringify({ ...machine, ...verdicts, samples })}\n`)
+}
+const drawn = values.keep ?? values.draw
+if (drawn !== undefined) writeFileSync(file(`../docs/${drawn}.svg`), drawing())

@@ -14,6 +14,7 @@ import { inspect } from "./commands/inspect.ts"
 import { jobs } from "./commands/jobs/jobs.ts"
 import { knn } from "./commands/knn.ts"
 import { doctor } from "./commands/look/doctor.ts"
+import { replay } from "./commands/look/replay.ts"
 import { attention } from "./commands/pictures/attention.ts"
 import { complete } from "./commands/pictures/complete.ts"
 import { decoder } from "./commands/pictures/decoder.ts"
@@ -49,7 +50,20 @@ export const patchword: Root = Command.make("patchword").pipe(
     },
     {
       group: "Look and plan",
-      commands: [atlas, presets, config, plan, inspect, doctor, runs, jobs(() => patchword), studio, engines, setup]
+      commands: [
+        atlas,
+        presets,
+        config,
+        plan,
+        inspect,
+        doctor,
+        replay,
+        runs,
+        jobs(() => patchword),
+        studio,
+        engines,
+        setup
+      ]
     }
   ]),
   Command.withExamples([

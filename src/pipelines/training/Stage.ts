@@ -373,6 +373,7 @@ export const train = <
       ...options,
       evaluation,
       config: ContinuedFrom.within(config, continueFrom?.from),
+      network: typeof model === "string" ? { custom: { name: model, config } } : { model },
       checkpointEvery,
       measure: (metrics, step) => {
         const measured = measure(metrics)

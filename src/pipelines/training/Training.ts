@@ -43,7 +43,7 @@ export class TrainingError extends TaggedError<TrainingError>()("TrainingError",
     return `${stage}: ${failed}. The run keeps ${state}its batch as stages/${batch}.safetensors`
   }
   get remedy() {
-    return `${this.reason.remedy}. Then start again, with other settings in another run folder`
+    return `${this.reason.remedy}. "patchword replay RUN" takes the step again. Then start again, with other settings in another run folder`
   }
 }
 
@@ -90,6 +90,8 @@ export interface Training<S extends AdamW.State<object>, B, M, E1, R1, E2, R2, E
   readonly batchSize: number
   readonly stepsPerEpoch: number
   readonly checkpointEvery: number
+  /** The network that is trained, for the batch of a failed step. */
+  readonly network?: Pick<Weights.Provenance, "model" | "custom">
   /** Computes the state before the first step. A resumed stage does not run it. */
   readonly initial: Effect.Effect<HostOf<S>, E1, R1>
   /**
@@ -198,7 +200,7 @@ const restore = <S>(step: { readonly state: object }, tensors: Weights.Tensors, 
     () => Tree.map<HostOf<S>>(step.state, (_, path) => tensors[path])
   ))
 
-/** Makes the function that saves a checkpoint. `logged` is the last step with a row in the log. */
+/** Makes the function that saves a checkpoint. `logged` is the last step with a row in the log. The state before the `first` step is not saved unless asked. */
 const saving = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, E1, R1, E2, R2, E3, R3>(
   { begin, config, dataDigest, stage, stepsPerEpoch }: Training<S, B, M, E1, R1, E2, R2, E3, R3>,
   { computedOn, handle, saved: there, start }: Resumed<S, B, M>,
@@ -207,11 +209,11 @@ const saving = Effect.fnUntraced(function*<S extends AdamW.State<object>, B, M, 
   const checkpoints = yield* Checkpoints
   const { flush } = yield* Runs
   let saved = there ? start : undefined
-  return Effect.fn("patchword.train.save")(function*(logged: number) {
+  return Effect.fn("patchword.train.save")(function*(logged: number, also: "first" | undefined = undefined) {
     const { state, steps: step } = yield* handle.snapshot
     yield* Effect.annotateCurrentSpan({ "patchword.stage": stage, "patchword.step": step })
     // A step whose row could not be logged is taken again.
-    if (step === saved || step !== logged) return
+    if ((step === saved && !(also === "first" && step === 0)) || step !== logged) return
     const { optimizer, weights } = AdamW.split(state)
     const last = evaluated()
     yield* flush
@@ -328,10 +330,14 @@ export const train = Effect.fn("patchword.train")(
     yield* Effect.addFinalizer(() => time)
 
     const failed = Effect.fnUntraced(function*(number: number, batch: HostOf<B>, reason: Reason) {
-      const kept = Weights.make(Weights.flatten(batch), provenanceOf(options, number, computedOn))
+      const { network } = options
+      const kept = Weights.make(
+        Weights.flatten(batch),
+        new Weights.Provenance({ ...provenanceOf(options, number, computedOn), ...network })
+      )
       const name = yield* runs.saveBatch(stage, number, kept)
       // Of a step that only gave no finite loss, the state is that of the step before.
-      if (reason._tag === "NonFinite") yield* save(logged)
+      if (reason._tag === "NonFinite") yield* save(logged, "first")
       return yield* new TrainingError({ stage, step: number, batch: name, reason })
     })
     const made = (index: number) =>

@@ -1,0 +1,181 @@
+/**
+ * Replay of a step that failed: the run keeps its batch and the state before it.
+ *
+ * ```ts
+ * import assert from "node:assert"
+ * import { Effect, Layer } from "effect"
+ * import { Engine, Files } from "patchword/layers"
+ * import { Replay } from "patchword/pipelines"
+ *
+ * const opened = Replay.find("runs/none").pipe(Effect.provide(Files.layerNode))
+ * const error = await Effect.runPromise(Effect.flip(opened))
+ * assert.strictEqual(error.message, "runs/none keeps no batch of a failed step; name the folder of a run in which a step failed")
+ * ```
+ */
+import { Effect, FileSystem, Option, Path, Runtime, Schema } from "effect"
+import type * as Model from "../domain/config/Model.ts"
+import * as NonFiniteValue from "../domain/values/NonFiniteValue.ts"
+import { TaggedError } from "../domain/values/TaggedError.ts"
+import { Engine, type Reason } from "../layers/engine/Engine.ts"
+import * as Checkpoints from "../layers/run/Checkpoints.ts"
+import * as Weights from "../layers/weights/Weights.ts"
+import * as AdamW from "../nn/optimizer/AdamW.ts"
+import type { HostOf, TrainStep } from "../shapes/Step.ts"
+import * as Tree from "../shapes/Tree.ts"
+import * as Finetune from "./Finetune.ts"
+import * as Pretrain from "./Pretrain.ts"
+import * as Tokenizer from "./trained/Tokenizer.ts"
+import * as TrainTokenizer from "./TrainTokenizer.ts"
+
+/** The run keeps no batch of a failed step, or none of this stage. */
+export class NothingToReplay extends TaggedError<NothingToReplay>()("NothingToReplay", {
+  run: Schema.String,
+  stage: Schema.optionalKey(Schema.String),
+  /** The stages with a failed step. */
+  stages: Schema.Array(Schema.String)
+}) {
+  override readonly [Runtime.errorExitCode] = 66
+  get finding() {
+    const { run, stage } = this
+    return `${run} keeps no batch of a failed step${stage === undefined ? "" : ` of ${stage}`}`
+  }
+  get remedy() {
+    return this.stages.length === 0
+      ? "name the folder of a run in which a step failed"
+      : `choose from the stages ${this.stages.join(", ")}`
+  }
+}
+
+/** The step of a stage cannot be made from the file of its batch alone. */
+export class StepUnknown extends TaggedError<StepUnknown>()("StepUnknown", { file: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 65
+  get finding() {
+    return `${this.file} does not say which step it is the batch of`
+  }
+  get remedy() {
+    return "give the step in code (Replay.take). Stages of your own, segmentations, decoders and batches of earlier versions need it"
+  }
+}
+
+/** A failed step that a run keeps. */
+export interface Failed {
+  readonly run: string
+  readonly stage: string
+  /** The number of the step, from 1. */
+  readonly step: number
+  /** The file of its batch. */
+  readonly file: string
+  readonly batch: Weights.Weights
+}
+
+/** What a replayed step ended in. */
+export interface Replayed {
+  readonly stage: string
+  readonly step: number
+  /** The engine of the replay, and that of the run if it is known. */
+  readonly engine: string
+  /** Why the step fails again. Absent if it does not. */
+  readonly reason?: Reason
+  /** The first array of the batch or of the state that held a number that is not finite before the step. Absent if none did. */
+  readonly before?: { readonly array: string; readonly index: number; readonly value: string }
+}
+
+const FILE = /^(.+)-step-(\d+)\.safetensors$/
+
+/** Finds the last failed step of a run, or of one of its stages. Fails with `NothingToReplay`, and if the batch cannot be read. */
+export const find = Effect.fn("patchword.Replay.find")(function*(run: string, stage?: string) {
+  const [fs, path] = [yield* FileSystem.FileSystem, yield* Path.Path]
+  const folder = path.join(run, "stages", "replay")
+  const names = yield* Effect.orElseSucceed(fs.readDirectory(folder), (): ReadonlyArray<string> => [])
+  const all = names.flatMap((name) => {
+    const [, of, step] = FILE.exec(name) ?? []
+    return of === undefined ? [] : [{ stage: of, step: Number(step), file: path.join(folder, name) }]
+  })
+  const last = all.filter((one) => stage === undefined || one.stage === stage).toSorted((a, b) => a.step - b.step).at(
+    -1
+  )
+  if (last === undefined) {
+    return yield* new NothingToReplay({
+      run,
+      ...(stage !== undefined && { stage }),
+      stages: [...new Set(all.map((one) => one.stage))]
+    })
+  }
+  const failed: Failed = { run, ...last, batch: yield* Weights.read(last.file, { anyNumber: true }) }
+  return failed
+})
+
+const stepOf = (model: Model.Model, images: number) =>
+  Effect.gen(function*() {
+    switch (model._tag) {
+      case "Tokenizer": {
+        const quantizer = yield* Effect.fromResult(Tokenizer.quantizer(model))
+        return TrainTokenizer.stepOf(model.config, model.teacherWidth, quantizer, images) as object
+      }
+      case "Backbone":
+        return Pretrain.stepOf(model.config, model.codes, images) as object
+      case "Classifier":
+        return Finetune.stepOf(model.config, model.classes.length, images) as object
+    }
+  })
+
+const valuesOf = <T>(spec: object, tensors: Weights.Tensors, source: string) =>
+  Effect.map(
+    Effect.fromResult(Weights.conform(spec, Weights.make(tensors), source)),
+    () => Tree.map<HostOf<T>>(spec, (_, path) => tensors[path])
+  )
+
+const firstOf = (tensors: Weights.Tensors) => {
+  for (const [array, { data }] of Object.entries(tensors)) {
+    const found = data instanceof Float32Array ? NonFiniteValue.first(data) : undefined
+    if (found !== undefined) return { array, index: found.index, value: String(found.value) }
+  }
+  return undefined
+}
+
+/**
+ * Takes a failed step again, on the present engine, from the state before it. Fails if the run keeps no such state, and if the state or
+ * the batch is not of this step.
+ */
+export const take = Effect.fn("patchword.Replay.take")(
+  function*<S extends AdamW.State<object>, B, M>(step: TrainStep<S, B, M>, failed: Failed) {
+    const { batch, run, stage } = failed
+    const path = yield* Path.Path
+    const engine = yield* Engine
+    const checkpoints = yield* Checkpoints.reading(path.join(run, "checkpoints"))
+    const state = AdamW.join(yield* checkpoints.read(stage, failed.step - 1))
+    const before = firstOf(batch.tensors) ?? firstOf(state)
+    const handle = yield* engine.train(
+      step,
+      yield* valuesOf<S>(step.state, state, `${stage} checkpoint`),
+      failed.step - 1
+    )
+    const given = yield* valuesOf<B>(step.batch as object, batch.tensors, failed.file)
+    const reason = yield* Effect.match(handle.run(given, failed.step), {
+      onSuccess: () => undefined,
+      onFailure: (error) => error.reason
+    })
+    const replayed: Replayed = {
+      stage,
+      step: failed.step,
+      engine: engine.name,
+      ...(reason && { reason }),
+      ...(before && { before })
+    }
+    return replayed
+  },
+  Effect.scoped
+)
+
+/**
+ * Takes a failed step of the tokenizer, the pretraining or the fine-tuning again, as {@link take} does. Fails with `StepUnknown` for
+ * another stage.
+ */
+export const replay = Effect.fn("patchword.replay")(function*(failed: Failed) {
+  const { batch: { provenance, tensors }, file } = failed
+  const model = Option.getOrUndefined(provenance)?.model
+  const images = tensors["images"]?.shape[0]
+  if (model === undefined || images === undefined) return yield* new StepUnknown({ file })
+  const step = yield* stepOf(model, images)
+  return yield* take(step as TrainStep<AdamW.State<object>, object, object>, failed)
+})
