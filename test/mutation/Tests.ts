@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto"
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 import { BaseSequencer, createVitest, type TestCase, type TestSpecification, type Vitest } from "vitest/node"
@@ -48,6 +48,8 @@ const runner = (
     // A slow machine is no reason to fail: processor time is limited in place of it.
     testTimeout: 900_000,
     hookTimeout: 900_000,
+    // Engines leave threads behind, for which the end of a process would wait.
+    teardownTimeout: 500,
     setupFiles: [join(root, "test/mutation/worker.ts")],
     env,
     ...options
@@ -60,43 +62,41 @@ const runner = (
   })
 
 /** The files of tests beside the sources. */
-const files = async (vitest: Vitest): Promise<ReadonlyArray<string>> =>
-  (await vitest.globTestSpecifications([...beside])).map(({ moduleId }) => relative(root, moduleId))
+const files = (): ReadonlyArray<string> =>
+  beside.flatMap((path) => globSync(path.endsWith(".ts") ? path : `${path}/**/*.test.ts`, { cwd: root })).toSorted()
 
-/** Measures which functions each test reaches, and how long it takes. What has not changed since is not measured again. */
-export const measure = async (): Promise<ReadonlyArray<Measured>> => {
-  const record = join(kept, "reached.json")
+/** Runs files of tests, and tells which functions each test reaches, and how long it takes. */
+const run = async (wanted: ReadonlyArray<string>): Promise<ReadonlyArray<Reached>> => {
   const own = join(kept, `reached-${process.pid}`)
-  mkdirSync(kept, { recursive: true })
   const vitest = await runner((id, text) => instrument(text, version(relative(root, id))), { PATCHWORD_REACHED: own }, {
     isolate: false,
     bail: 0,
     maxWorkers: 1
   })
-  const digests = new Map((await files(vitest)).map((file) => [file, digest(file)]))
+  const { unhandledErrors, testModules } = await vitest.runTestSpecifications(
+    wanted.map((file) => vitest.getRootProject().createSpecification(join(root, file)))
+  )
+  await vitest.close()
+  const failed = testModules.filter((module) => !module.ok()).map(({ relativeModuleId }) => relativeModuleId)
+  if (failed.length + unhandledErrors.length > 0) {
+    throw new Error(`tests fail without a mutant: ${failed.join(", ")} ${unhandledErrors.join(", ")}`)
+  }
+  const lines = readFileSync(own, "utf8").trim().split("\n")
+  rmSync(own)
+  return lines.map((line) => JSON.parse(line) as Reached).map((one) => ({ ...one, file: relative(root, one.file) }))
+}
+
+/** Measures which functions each test reaches, and how long it takes. What has not changed since is not measured again. */
+export const measure = async (): Promise<ReadonlyArray<Measured>> => {
+  const record = join(kept, "reached.json")
+  mkdirSync(kept, { recursive: true })
+  const digests = new Map(files().map((file) => [file, digest(file)]))
   const old = existsSync(record) ? JSON.parse(readFileSync(record, "utf8")) as ReadonlyArray<Measured> : []
   const valid = old.filter(({ digest, file }) => digests.get(file) === digest)
   const known = new Set(valid.map(({ file }) => file))
   const wanted = Array.from(digests.keys()).filter((file) => !known.has(file))
-  if (wanted.length > 0) {
-    const { unhandledErrors, testModules } = await vitest.runTestSpecifications(
-      wanted.map((file) => vitest.getRootProject().createSpecification(join(root, file)))
-    )
-    const failed = testModules.filter((module) => !module.ok()).map(({ relativeModuleId }) => relativeModuleId)
-    if (failed.length + unhandledErrors.length > 0) {
-      throw new Error(`tests fail without a mutant: ${failed.join(", ")} ${unhandledErrors.join(", ")}`)
-    }
-  }
-  await vitest.close()
-  const fresh = existsSync(own)
-    ? readFileSync(own, "utf8").trim().split("\n").map((line): Measured => {
-      const reached = JSON.parse(line) as Reached
-      const file = relative(root, reached.file)
-      return { ...reached, file, digest: digests.get(file)! }
-    })
-    : []
-  rmSync(own, { force: true })
-  const all = [...valid, ...fresh]
+  if (wanted.length === 0) return valid
+  const all = [...valid, ...(await run(wanted)).map((one) => ({ ...one, digest: digests.get(one.file)! }))]
   writeFileSync(record, JSON.stringify(all))
   return all
 }
