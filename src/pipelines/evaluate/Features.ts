@@ -8,9 +8,7 @@ import * as PretrainStep from "../../nn/pretrain/PretrainStep.ts"
 import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
-import * as Backbone from "../trained/Backbone.ts"
 import * as Classifier from "../trained/Classifier.ts"
-import * as Tokenizer from "../trained/Tokenizer.ts"
 import type { BlockFeatureSet } from "./BlockFeatures.ts"
 import type { FeatureSet } from "./FeatureSet.ts"
 import * as NetworkRows from "./NetworkRows.ts"
@@ -30,31 +28,11 @@ const vectors = ({ features }: { readonly features: HostTensor.HostTensor<[numbe
 
 const open = (network: NetworkRows.Network, options: FeatureOptions) => {
   const batchSize = Dim.named("batch", BATCH)
-  if ("teacherWidth" in network) {
-    const sizes = Tokenizer.sizes(network.config, network.teacherWidth)
-    return NetworkRows.open(
-      TokenizerStep.features(sizes, batchSize, options),
-      Tokenizer.weights(network),
-      "unit",
-      vectors
-    )
-  }
-  if ("codes" in network) {
-    const sizes = Backbone.sizes(network.config, network.codes)
-    return NetworkRows.open(
-      PretrainStep.features(sizes, batchSize, options),
-      Backbone.weights(network),
-      "normalised",
-      vectors
-    )
-  }
-  const sizes = Classifier.sizes(network.config, network.classes.length)
-  return NetworkRows.open(
-    FinetuneStep.features(sizes, batchSize, options),
-    Classifier.weights(network),
-    "normalised",
-    vectors
-  )
+  return NetworkRows.openKind(network, {
+    tokenizer: (sizes, open) => open(TokenizerStep.features(sizes, batchSize, options), vectors),
+    backbone: (sizes, open) => open(PretrainStep.features(sizes, batchSize, options), vectors),
+    classifier: (sizes, open) => open(FinetuneStep.features(sizes, batchSize, options), vectors)
+  })
 }
 
 type Vectors = ReadonlyArray<HostTensor.HostTensor<[number, number], "float32">>
@@ -78,23 +56,11 @@ const joined = ({ cls, mean }: { readonly cls: Vectors; readonly mean: Vectors }
  */
 export const openBlocks = (network: NetworkRows.Network, options: Pooling.BlockOptions, images = BATCH) => {
   const batchSize = Dim.named("batch", images)
-  if ("teacherWidth" in network) {
-    const sizes = Tokenizer.sizes(network.config, network.teacherWidth)
-    return NetworkRows.open(
-      TokenizerStep.blockFeatures(sizes, batchSize, options),
-      Tokenizer.weights(network),
-      "unit",
-      joined
-    )
-  }
-  if ("codes" in network) {
-    const sizes = Backbone.sizes(network.config, network.codes)
-    const inference = PretrainStep.blockFeatures(sizes, batchSize, options)
-    return NetworkRows.open(inference, Backbone.weights(network), "normalised", joined)
-  }
-  const sizes = Classifier.sizes(network.config, network.classes.length)
-  const inference = FinetuneStep.blockFeatures(sizes, batchSize, options)
-  return NetworkRows.open(inference, Classifier.weights(network), "normalised", joined)
+  return NetworkRows.openKind(network, {
+    tokenizer: (sizes, open) => open(TokenizerStep.blockFeatures(sizes, batchSize, options), joined),
+    backbone: (sizes, open) => open(PretrainStep.blockFeatures(sizes, batchSize, options), joined),
+    classifier: (sizes, open) => open(FinetuneStep.blockFeatures(sizes, batchSize, options), joined)
+  })
 }
 
 /** The features of one image. */

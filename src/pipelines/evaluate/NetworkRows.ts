@@ -6,10 +6,10 @@ import type * as Weights from "../../layers/weights/Weights.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import type { HostOf, Inference as InferenceOf } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
-import type * as Backbone from "../trained/Backbone.ts"
-import type * as Classifier from "../trained/Classifier.ts"
+import * as Backbone from "../trained/Backbone.ts"
+import * as Classifier from "../trained/Classifier.ts"
 import * as Inference from "../trained/Inference.ts"
-import type * as Tokenizer from "../trained/Tokenizer.ts"
+import * as Tokenizer from "../trained/Tokenizer.ts"
 import * as Batches from "../training/Batches.ts"
 import * as Outputs from "../training/Outputs.ts"
 
@@ -23,7 +23,7 @@ export const vitOf = ({ config }: Network) => "encoder" in config ? config.encod
 export type Rows = (batch: Pick<Batches.ImageBatch, "normalised" | "unit">) => Effect.Effect<Float32Array, EngineError>
 
 /** Opens an inference on the engine. `images` names the form of the images that it takes, `rowsOf` makes rows of its outputs. */
-export const open = Effect.fnUntraced(function*<W, B extends number, Y extends number, X extends number, O>(
+const open = Effect.fnUntraced(function*<W, B extends number, Y extends number, X extends number, O>(
   inference: InferenceOf<W, { readonly images: Tensor<[B, 3, Y, X]> }, O>,
   tensors: Weights.Tensors,
   images: "normalised" | "unit",
@@ -35,6 +35,37 @@ export const open = Effect.fnUntraced(function*<W, B extends number, Y extends n
     Effect.map(handle.run({ images: HostTensor.make(shape, "float32", batch[images].data) }), rowsOf)
   return rows
 })
+
+const opening =
+  (tensors: Weights.Tensors, images: "normalised" | "unit") =>
+  <W, B extends number, Y extends number, X extends number, O>(
+    inference: InferenceOf<W, { readonly images: Tensor<[B, 3, Y, X]> }, O>,
+    rowsOf: (outputs: HostOf<O>) => Float32Array
+  ) => open(inference, tensors, images, rowsOf)
+
+/** Opens an inference with the weights of a network. */
+export type Opening = ReturnType<typeof opening>
+
+/** What is opened of each kind of network, by its sizes. */
+export interface Kinds<A> {
+  readonly tokenizer: (sizes: Tokenizer.Sizes, open: Opening) => A
+  readonly backbone: (sizes: ReturnType<typeof Backbone.sizes>, open: Opening) => A
+  readonly classifier: (sizes: ReturnType<typeof Classifier.sizes>, open: Opening) => A
+}
+
+/** Opens an inference of a network, by its kind. */
+export const openKind = <A>(network: Network, kinds: Kinds<A>): A => {
+  if ("teacherWidth" in network) {
+    const sizes = Tokenizer.sizes(network.config, network.teacherWidth)
+    return kinds.tokenizer(sizes, opening(Tokenizer.weights(network), "unit"))
+  }
+  if ("codes" in network) {
+    const sizes = Backbone.sizes(network.config, network.codes)
+    return kinds.backbone(sizes, opening(Backbone.weights(network), "normalised"))
+  }
+  const sizes = Classifier.sizes(network.config, network.classes.length)
+  return kinds.classifier(sizes, opening(Classifier.weights(network), "normalised"))
+}
 
 /** The size of the batches of an opened network, and the name of its rows in errors. */
 export interface About {

@@ -11,10 +11,7 @@ import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import type { HostTensor } from "../../shapes/HostTensor.ts"
 import * as NetworkRows from "../evaluate/NetworkRows.ts"
-import * as Backbone from "../trained/Backbone.ts"
-import * as Classifier from "../trained/Classifier.ts"
 import * as ShownView from "../trained/ShownView.ts"
-import * as Tokenizer from "../trained/Tokenizer.ts"
 
 /** The options of an attention. */
 export interface AttentionOptions {
@@ -52,19 +49,11 @@ const rowsOf = (outputs: { readonly attention: HostTensor<[number, number, numbe
 
 const open = (network: NetworkRows.Network, block: number) => {
   const batchSize = Dim.named("batch", BATCH)
-  if ("teacherWidth" in network) {
-    const sizes = Tokenizer.sizes(network.config, network.teacherWidth)
-    const inference = TokenizerStep.attention(sizes, batchSize, block)
-    return NetworkRows.open(inference, Tokenizer.weights(network), "unit", rowsOf)
-  }
-  if ("codes" in network) {
-    const sizes = Backbone.sizes(network.config, network.codes)
-    const inference = PretrainStep.attention(sizes, batchSize, block)
-    return NetworkRows.open(inference, Backbone.weights(network), "normalised", rowsOf)
-  }
-  const sizes = Classifier.sizes(network.config, network.classes.length)
-  const inference = FinetuneStep.attention(sizes, batchSize, block)
-  return NetworkRows.open(inference, Classifier.weights(network), "normalised", rowsOf)
+  return NetworkRows.openKind(network, {
+    tokenizer: (sizes, open) => open(TokenizerStep.attention(sizes, batchSize, block), rowsOf),
+    backbone: (sizes, open) => open(PretrainStep.attention(sizes, batchSize, block), rowsOf),
+    classifier: (sizes, open) => open(FinetuneStep.attention(sizes, batchSize, block), rowsOf)
+  })
 }
 
 const attended = (row: Float32Array, keep: number | undefined): Attended => {

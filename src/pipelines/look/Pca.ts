@@ -11,10 +11,7 @@ import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import type { HostTensor } from "../../shapes/HostTensor.ts"
 import * as NetworkRows from "../evaluate/NetworkRows.ts"
-import * as Backbone from "../trained/Backbone.ts"
-import * as Classifier from "../trained/Classifier.ts"
 import * as ShownView from "../trained/ShownView.ts"
-import * as Tokenizer from "../trained/Tokenizer.ts"
 
 /** The options of the components. */
 export interface PcaOptions {
@@ -56,16 +53,11 @@ const rowsOf = (outputs: { readonly target: HostTensor<[number, number, number],
 
 const open = (network: NetworkRows.Network) => {
   const batchSize = Dim.named("batch", BATCH)
-  if ("teacherWidth" in network) {
-    const inference = TokenizerStep.patchFeatures(Tokenizer.sizes(network.config, network.teacherWidth), batchSize)
-    return NetworkRows.open(inference, Tokenizer.weights(network), "unit", rowsOf)
-  }
-  if ("codes" in network) {
-    const inference = PretrainStep.patchFeatures(Backbone.sizes(network.config, network.codes), batchSize)
-    return NetworkRows.open(inference, Backbone.weights(network), "normalised", rowsOf)
-  }
-  const inference = FinetuneStep.patchFeatures(Classifier.sizes(network.config, network.classes.length), batchSize)
-  return NetworkRows.open(inference, Classifier.weights(network), "normalised", rowsOf)
+  return NetworkRows.openKind(network, {
+    tokenizer: (sizes, open) => open(TokenizerStep.patchFeatures(sizes, batchSize), rowsOf),
+    backbone: (sizes, open) => open(PretrainStep.patchFeatures(sizes, batchSize), rowsOf),
+    classifier: (sizes, open) => open(FinetuneStep.patchFeatures(sizes, batchSize), rowsOf)
+  })
 }
 
 /**
