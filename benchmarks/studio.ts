@@ -3,10 +3,12 @@
  * `npm run bench -- studio [RUNS]`. Without RUNS, it makes runs with long logs, and one with an atlas of 8192 codes and 50 000 images.
  *
  * `kilobytes` is what all files of the page hold, `sentKilobytes` what came over the connection. A frame is late if it came more than 50 ms
- * after the one before it.
+ * after the one before it. The empty page shows how late frames come without anything of the studio: the machine's own share. `load` is the
+ * mean number of processes that want a processor, over the last minute.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Context, Effect, FileSystem, Layer } from "effect"
+import { loadavg } from "node:os"
 import * as Studio from "../src/studio/Studio.ts"
 import * as Browser from "../test/e2e/browser.ts"
 import { makeRun } from "../test/studio/kit.ts"
@@ -67,6 +69,12 @@ const scroll = async () => {
   }
 }
 
+const print = (found: object) => console.log(JSON.stringify({ ...found, load: Number(loadavg()[0]!.toFixed(1)) }))
+
+const empty = () => {
+  document.body.innerHTML = "<div style='height:100000px;background:linear-gradient(#fff,#000)'></div>"
+}
+
 const program = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
   const [given] = process.argv.slice(2)
@@ -92,20 +100,20 @@ const program = Effect.gen(function*() {
       const { page: opened } = yield* Browser.visit(browser, href, view)
       found.push(yield* Effect.promise(() => opened.evaluate(weigh)))
     }
-    console.log(JSON.stringify({
+    print({
       page: new URL(href).pathname,
       kilobytes: found[0]!.kilobytes,
       sentKilobytes: found[0]!.sentKilobytes,
       requests: found[0]!.requests,
       firstPaintMs: Number(median(found.map(({ firstPaint }) => firstPaint)).toFixed(0))
-    }))
+    })
   }
+  const { page: blank } = yield* Browser.visit(browser, address, view)
+  yield* Effect.promise(() => blank.evaluate(empty))
+  print({ page: "empty", ...yield* Effect.promise(() => blank.evaluate(scroll)) })
   for (const href of [atlas, `${atlas}/images`]) {
     const { page: opened } = yield* Browser.visit(browser, href, view)
-    console.log(JSON.stringify({
-      page: new URL(href).pathname,
-      ...yield* Effect.promise(() => opened.evaluate(scroll))
-    }))
+    print({ page: new URL(href).pathname, ...yield* Effect.promise(() => opened.evaluate(scroll)) })
   }
 })
 

@@ -53,7 +53,7 @@ describe("patchword atlas", () => {
       assert.strictEqual(other[Runtime.errorExitCode], 73)
       assert.match(
         String(other),
-        /holds another atlas \(lists\.nearest: the folder has 12, you ask for 3\); replace it by --replace/
+        /holds another atlas \(nearest patches, --nearest: the atlas has 12, this command would make 3\); give the settings of the atlas \(--nearest 12\), replace it by --replace/
       )
       const bare = yield* found(...common, "--out", at("out"), "--nearest", "3", "--no-image-codes", "--replace")
       assert.strictEqual(bare.imageBytes, 0)

@@ -183,7 +183,7 @@ describe("atlas", () => {
         const before = yield* filesOf(directory)
         const other = yield* Effect.flip(atlas(trained, ImageSet.subset(held, [0, 1, 2]), directory, { lists }))
         assert.strictEqual(other._tag === "AtlasError" ? other.reason._tag : other._tag, "OtherAtlas")
-        assert.match(other.message, /holds another atlas \(images: .*replace it by --replace/)
+        assert.match(other.message, /holds another atlas \(SHA-256 of the images: .*\); replace it by --replace/)
         const weight = trained.tensors["encoder.fc_norm.weight"]!
         const changed: Tokenizer = {
           ...trained,
@@ -194,7 +194,7 @@ describe("atlas", () => {
         }
         assert.match(
           (yield* Effect.flip(atlas(changed, few, directory, { lists }))).message,
-          /tokenizer: the folder has/
+          /SHA-256 of the tokenizer's weights: the atlas has/
         )
         assert.deepStrictEqual(yield* filesOf(directory), before)
         yield* atlas(trained, few, directory, { lists })

@@ -15,6 +15,7 @@ import * as Runs from "../../src/layers/run/Runs.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Artifact from "../../src/pipelines/artifacts/Artifact.ts"
 import { inspect } from "../../src/pipelines/artifacts/Inspect.ts"
+import * as OtherWeights from "../../src/pipelines/artifacts/OtherWeights.ts"
 import { diagnose, diagnoseOn } from "../../src/pipelines/doctor/Diagnose.ts"
 import * as HealthFile from "../../src/pipelines/doctor/HealthFile.ts"
 import * as HealthView from "../../src/pipelines/doctor/HealthView.ts"
@@ -22,6 +23,7 @@ import * as HealthWatch from "../../src/pipelines/doctor/HealthWatch.ts"
 import { encode } from "../../src/pipelines/evaluate/Encode.ts"
 import { features } from "../../src/pipelines/evaluate/Features.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
+import * as Registry from "../../src/pipelines/runs/Registry.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import { machine, micro, set } from "./kit.ts"
 
@@ -107,6 +109,13 @@ layer(Layer.merge(machine, NodeServices.layer))("the doctor", (it) => {
       assert.strictEqual((yield* inspect(at("whole", "health.json")))._tag, "RunFile")
       const { stages } = Schema.decodeUnknownSync(HealthReport)(JSON.parse(read("whole", "health.json")))
       assert.lengthOf(stages, 2)
+      const on = (name: string) => stages[0]!.figures.find((one) => one.name === name)!.on
+      assert.deepStrictEqual(["cosine", "cosineLost", "gradientGrowth"].map(on), [
+        "steps 26 to 30 of the log",
+        "steps 1 to 30 of the log",
+        "steps 7 to 12 and steps 25 to 30 of the log"
+      ])
+      assert.strictEqual(stages[0]!.weights, Weights.digest(tokenizer.tensors))
     }), 60_000)
 
   it.effect("gives the same figures in batches of any images, spread over the set", () =>
@@ -166,6 +175,23 @@ layer(Layer.merge(machine, NodeServices.layer))("the doctor", (it) => {
         assert.isFalse(tokenizer!.finished)
         assert.isAtLeast(tokenizer!.step, 25)
         assert.includeMembers(tokenizer!.figures.map(({ name }) => name), ["churn", "norm", "usedShare"])
+
+        const told = Effect.gen(function*() {
+          return (yield* OtherWeights.ofRun(yield* Registry.read(at("begun")))).join("; ")
+        })
+        assert.strictEqual(yield* told, "")
+        yield* trainTokenizer(preset.tokenizer, { checkpointEvery: 10 }).pipe(Effect.provide(runIn("begun")))
+        assert.match(
+          yield* told,
+          /^the health of tokenizer is of step \d+; the stage is finished now, at step 30\. patchword doctor \S+ examines it again$/
+        )
+        yield* diagnose(at("begun"))
+        assert.strictEqual(yield* told, "")
+        const weights = yield* Weights.read(at("begun", "stages", "tokenizer.safetensors"))
+        const { "encoder.cls_token": first, ...others } = weights.tensors
+        const tensors = { ...others, "encoder.cls_token": { ...first!, data: first!.data.map((one) => one + 1) } }
+        yield* Weights.write(at("begun", "stages", "tokenizer.safetensors"), { ...weights, tensors } as typeof weights)
+        assert.match(yield* told, /of step 30 and of other weights than the run has now \(SHA-256 \w{12}; now \w{12}\)/)
 
         writeFileSync(at("begun", "log.jsonl"), "{\"stage\":\n{\"stage\":\"tokenizer\",\"step\":1}\n")
         const error = yield* Effect.flip(diagnose(at("begun")))

@@ -6,6 +6,7 @@ import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as OtherWeights from "../../src/pipelines/artifacts/OtherWeights.ts"
 import * as Atlas from "../../src/pipelines/atlas/Atlas.ts"
 import * as Sprites from "../../src/pipelines/atlas/Sprites.ts"
+import * as Registry from "../../src/pipelines/runs/Registry.ts"
 import * as Exported from "../../src/studio/Exported.ts"
 import * as Opened from "../../src/studio/server/Opened.ts"
 import * as Studio from "../../src/studio/Studio.ts"
@@ -179,11 +180,11 @@ describe("the atlas in the studio", () => {
       const digest = yield* put(1)
       const told = `other weights than the run has now (SHA-256 0; now tokenizer ${digest.slice(0, 12)})`
       assert.include(yield* page, told)
-      assert.include((yield* OtherWeights.ofRun(`${root}/demo`))[0], told)
+      assert.include((yield* Effect.flatMap(Registry.read(`${root}/demo`), OtherWeights.ofRun))[0], told)
       assert.include(yield* Exported.render([root]), told)
       yield* write(`${root}/demo`, [49], {}, digest)
       assert.isUndefined(yield* page)
-      assert.deepStrictEqual(yield* OtherWeights.ofRun(`${root}/demo`), [])
+      assert.deepStrictEqual(yield* Effect.flatMap(Registry.read(`${root}/demo`), OtherWeights.ofRun), [])
       yield* put(2)
       assert.isDefined(yield* page)
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))

@@ -60,7 +60,7 @@ const list = Command.make("list", { folders, depth, tag: tagged, json: Flags.jso
 const show = Command.make("show", { run, json: Flags.json }, (given) =>
   Effect.gen(function*() {
     const run = yield* Registry.read(given.run)
-    const found = { ...run, problems: [...run.problems, ...yield* OtherWeights.ofRun(run.path)] }
+    const found = { ...run, problems: [...run.problems, ...yield* OtherWeights.ofRun(run)] }
     yield* Console.log(given.json ? Print.json(found) : RunsText.show(found))
   }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription("show a run: stages, speed, figures, notes; also while it trains"),

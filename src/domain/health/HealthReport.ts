@@ -23,7 +23,7 @@ import * as HealthFigure from "./HealthFigure.ts"
 export const Measured = Schema.Struct({
   name: HealthFigure.Name,
   value: Schema.Finite,
-  /** What it was measured on: `1024 images of train`, `the weights`, `the log, steps 271 to 300`. */
+  /** What it was measured on: `1024 images of train`, `the weights`, `steps 271 to 300 of the log`. */
   on: Schema.String
 })
 export type Measured = typeof Measured.Type
@@ -47,6 +47,8 @@ export const StageHealth = Schema.Struct({
   step: Quantity.Whole,
   /** False if the stage still trains, or was interrupted. */
   finished: Schema.Boolean,
+  /** SHA-256 of the weights of a finished stage. Reports of former versions do not have it. */
+  weights: Schema.optionalKey(Schema.String),
   figures: Schema.Array(Judged),
   findings: Schema.Array(Diagnosis.Finding),
   missing: Schema.Array(Missing)
@@ -72,7 +74,7 @@ export const HealthReport = Schema.Struct({
 export type HealthReport = typeof HealthReport.Type
 
 /** The facts about a stage besides its figures. */
-export type About = Pick<StageHealth, "stage" | "step" | "finished" | "missing">
+export type About = Pick<StageHealth, "stage" | "step" | "finished" | "weights" | "missing">
 
 const judged = (measured: Measured): Judged => {
   const { name, value } = measured

@@ -11,7 +11,7 @@
  * ```
  */
 
-import { isHealthy } from "./HealthFigure.ts"
+import { isHealthy, type Name } from "./HealthFigure.ts"
 
 /** A row of the log. */
 export type Row = Readonly<Record<string, unknown>>
@@ -102,6 +102,27 @@ const growth = (values: ReadonlyArray<number>): number | undefined => {
   const fifth = Math.floor(values.length / 5)
   const before = fifth === 0 ? 0 : median(values.slice(fifth, 2 * fifth))
   return before > 0 ? median(values.slice(-fifth)) / before : undefined
+}
+
+const between = (rows: ReadonlyArray<Row>): string =>
+  rows.length === 0 ? "no steps" : `steps ${String(rows[0]!.step)} to ${String(rows.at(-1)!.step)}`
+
+/** Returns the rows that whole windows cover. */
+const covered = (rows: ReadonlyArray<Row>): ReadonlyArray<Row> => rows.slice(rows.length % window(rows.length))
+
+/** Says of which steps of the log a figure is: `steps 271 to 300 of the log`. */
+export const stepsOf = (name: Name, rows: ReadonlyArray<Row>): string => {
+  const fifth = Math.floor(rows.length / 5)
+  switch (name) {
+    case "cosineBest":
+      return `${between(covered(warm(rows)))} of the log, since the warmup`
+    case "cosineLost":
+      return `${between(covered(rows))} of the log`
+    case "gradientGrowth":
+      return `${between(rows.slice(fifth, 2 * fifth))} and ${between(rows.slice(-fifth))} of the log`
+    default:
+      return `${between(rows.slice(-window(rows.length)))} of the log`
+  }
 }
 
 /** Computes the figures of a tokenizer's training. `most` is the greatest possible number of codes in a batch. */

@@ -165,7 +165,11 @@ export const differences = (stored: Json, asked: Json): ReadonlyArray<Difference
   return found
 }
 
-const shown = (found: ReadonlyArray<Difference>, say: (stored: string, asked: string) => string): string =>
+/** Formats differences as text. `say` tells the two values of one. */
+export const tellDifferences = (
+  found: ReadonlyArray<Difference>,
+  say: (stored: string, asked: string) => string
+): string =>
   found.map(({ asked, key, stored }) => {
     const [there = "", here = ""] = [stored, asked].map((value) => value === ABSENT ? "none" : value)
     return `${key === "" ? "all" : key}: ${say(there, here)}`
@@ -173,8 +177,8 @@ const shown = (found: ReadonlyArray<Difference>, say: (stored: string, asked: st
 
 /** Formats differences as text: `optimizer.lr: the folder has 0.003, you ask for 0.001`. */
 export const showDifferences = (found: ReadonlyArray<Difference>): string =>
-  shown(found, (there, here) => `the folder has ${there}, you ask for ${here}`)
+  tellDifferences(found, (there, here) => `the folder has ${there}, you ask for ${here}`)
 
 /** Formats changes as text: `optimizer.lr: 0.003 before, 0.001 now`. */
 export const showChanges = (found: ReadonlyArray<Difference>): string =>
-  shown(found, (before, now) => `${before} before, ${now} now`)
+  tellDifferences(found, (before, now) => `${before} before, ${now} now`)

@@ -1,10 +1,14 @@
-/** Tells what of a run was made of other weights than the run has now: its atlas, its completions, its looks. */
+/** Tells what of a run was made of other weights than the run has now: its atlas, its completions, its looks, its health. */
 import { Effect, type FileSystem, Option, type Path } from "effect"
+import type * as Model from "../../domain/config/Model.ts"
+import type { HealthReport } from "../../domain/health/HealthReport.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as CompletionSample from "../../layers/run/CompletionSample.ts"
 import * as AtlasIndex from "../atlas/AtlasIndex.ts"
 import * as AtlasState from "../atlas/AtlasState.ts"
+import * as HealthFile from "../doctor/HealthFile.ts"
 import * as LookFolder from "../look/LookFolder.ts"
+import type { Run } from "../runs/Run.ts"
 import * as RunDigests from "../trained/RunDigests.ts"
 
 /** Something that was made of weights. */
@@ -43,7 +47,7 @@ export const sentences = (
   now: ReadonlyArray<RunDigests.StageDigest>
 ): ReadonlyArray<string> =>
   made.flatMap(({ ofTokenizer, weights, what }) => {
-    const compared = ofTokenizer ? now.filter(({ isTokenizer }) => isTokenizer) : now
+    const compared = ofTokenizer ? now.filter(({ kind }) => kind === "Tokenizer") : now
     if (weights === undefined || compared.length === 0 || compared.some(({ digest }) => digest === weights)) return []
     const present = compared.map(({ digest, stage }) => `${stage} ${digest.slice(0, 12)}`).join(", ")
     return [
@@ -53,16 +57,58 @@ export const sentences = (
     ]
   })
 
+const EXAMINED: ReadonlySet<Model.Kind | undefined> = new Set(["Tokenizer", "Backbone"] as const)
+
+/** Returns a sentence on each stage that has gone on, begun or changed since the diagnosis, so that the report is not of its present state. */
+export const health = (
+  report: HealthReport,
+  { stages }: Pick<Run, "stages">,
+  now: ReadonlyArray<RunDigests.StageDigest>
+): ReadonlyArray<string> => {
+  const told = report.stages.flatMap((one): ReadonlyArray<string> => {
+    const examined = `the health of ${one.stage} is of step ${one.step}`
+    const present = stages.find(({ stage }) => stage === one.stage)
+    const digest = now.find(({ stage }) => stage === one.stage)?.digest
+    if (present === undefined) return [`${examined}; the run has no such stage now`]
+    if (one.weights !== undefined && digest !== undefined) {
+      return one.weights === digest ? [] : [
+        `${examined} and of other weights than the run has now (SHA-256 ${one.weights.slice(0, 12)}; now ${
+          digest.slice(0, 12)
+        })`
+      ]
+    }
+    if (present.state === "finished" && !one.finished) {
+      return [`${examined}; the stage is finished now, at step ${present.step}`]
+    }
+    // The steps after the last checkpoint cannot be examined yet.
+    const newest = present.state === "finished" ? present.step : present.checkpoints.at(-1) ?? 0
+    return newest > one.step || present.step < one.step ? [`${examined}; the run is at step ${present.step}`] : []
+  })
+  const others = stages.filter(({ checkpoints, stage, state }) =>
+    report.stages.every((one) => one.stage !== stage) &&
+    (state === "finished"
+      ? EXAMINED.has(now.find((one) => one.stage === stage)?.kind)
+      // The arrays of a checkpoint tell its kind, and are long to read. The name begins with it.
+      : checkpoints.length > 0 && /^(?:tokenizer|pretrain)/.test(stage))
+  )
+  return [...told, ...others.map(({ stage, step }) => `${stage} was not examined; the run is at its step ${step}`)]
+}
+
 /** Reads all of a run that was made of weights, and returns the sentences. What cannot be read is told, too. */
 export const ofRun = (
-  run: string
+  run: Run
 ): Effect.Effect<ReadonlyArray<string>, never, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function*() {
     const { path, readText } = yield* Files.make
-    const text = yield* Files.ifThere(readText(path.join(run, AtlasIndex.FOLDER, AtlasIndex.INDEX)))
+    const { path: folder } = run
+    const text = yield* Files.ifThere(readText(path.join(folder, AtlasIndex.FOLDER, AtlasIndex.INDEX)))
     const index = Option.isNone(text) ? [] : [atlas(yield* AtlasState.parse(text.value))]
-    const samples = yield* CompletionSample.read(run)
-    const looks = yield* LookFolder.ofRun(run)
+    const samples = yield* CompletionSample.read(folder)
+    const looks = yield* LookFolder.ofRun(folder)
     const made = [...index, ...samples.flatMap(completion), ...looks.map((one) => look(one.look))]
-    return made.length === 0 ? [] : sentences(made, yield* RunDigests.of(run))
+    const report = yield* HealthFile.read(folder)
+    if (made.length === 0 && Option.isNone(report)) return []
+    const now = yield* RunDigests.of(folder)
+    const old = Option.isNone(report) ? [] : health(report.value, run, now)
+    return [...sentences(made, now), ...old.map((one) => `${one}. patchword doctor ${folder} examines it again`)]
   }).pipe(Effect.catch((error) => Effect.succeed([error.finding])))

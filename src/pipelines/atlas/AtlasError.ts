@@ -23,16 +23,50 @@ export class NoAtlas extends TaggedError<NoAtlas>()("NoAtlas", {
   }
 }
 
+interface Setting {
+  readonly title: string
+  /** The flag that gives a value of the atlas. Absent if no flag sets it. */
+  readonly flag?: (stored: string) => string
+}
+
+const listed = (title: string, name: string): Setting => ({
+  title: `${title}, --${name}`,
+  flag: (stored) => `--${name} ${stored}`
+})
+
+/** What decides about an atlas, in words of the command line, by its key. */
+const SETTINGS: Readonly<Record<string, Setting>> = {
+  tokenizer: { title: "SHA-256 of the tokenizer's weights" },
+  images: { title: "SHA-256 of the images" },
+  split: { title: "split, --split" },
+  "lists.nearest": listed("nearest patches", "nearest"),
+  "lists.farthest": listed("farthest patches", "farthest"),
+  "lists.misses": listed("near misses", "misses"),
+  "lists.sample": listed("drawn patches", "sample"),
+  thumbnails: listed("side of small pictures in pixels (0: none)", "thumbnails"),
+  keepsImages: {
+    title: "codes of images, --image-codes",
+    flag: (stored) => stored === "true" ? "--image-codes" : "--no-image-codes"
+  }
+}
+
 /** The folder holds the atlas of another tokenizer, of other images, or under other settings. */
 export class OtherAtlas extends TaggedError<OtherAtlas>()("OtherAtlas", {
   differences: Schema.Array(Json.Difference)
 }) {
   override readonly [Runtime.errorExitCode] = 73
   get finding() {
-    return `it holds another atlas (${Json.showDifferences(this.differences)})`
+    const told = Json.tellDifferences(
+      this.differences.map((one) => ({ ...one, key: SETTINGS[one.key]?.title ?? one.key })),
+      (there, here) => `the atlas has ${there}, this command would make ${here}`
+    )
+    return `it holds another atlas (${told})`
   }
   get remedy() {
-    return "replace it by --replace (in code replace: true), or name another folder by --out"
+    const { differences } = this
+    const flags = differences.flatMap(({ key, stored }) => SETTINGS[key]?.flag?.(stored) ?? [])
+    const others = "replace it by --replace (in code replace: true), or name another folder by --out"
+    return flags.length < differences.length ? others : `give the settings of the atlas (${flags.join(" ")}), ${others}`
   }
 }
 

@@ -7,6 +7,7 @@ import * as LogFigures from "../../domain/health/LogFigures.ts"
 import { version } from "../../domain/values/Version.ts"
 import type { Engine } from "../../layers/engine/Engine.ts"
 import * as ImageSet from "../../layers/images/reading/ImageSet.ts"
+import * as Weights from "../../layers/weights/Weights.ts"
 import type * as Quantizer from "../../nn/tokenizer/Quantizer.ts"
 import type * as Tokenizer from "../trained/Tokenizer.ts"
 import * as CodebookFigures from "./CodebookFigures.ts"
@@ -31,8 +32,14 @@ const ON_IMAGES: ReadonlySet<HealthFigure.Name> = new Set([
   "featureRank"
 ])
 
-const measured = (figures: Figures, on: string): ReadonlyArray<HealthReport.Measured> =>
-  Object.entries(figures).map(([name, value]) => ({ name: name as HealthFigure.Name, value, on }))
+const measured = (
+  figures: Figures,
+  on: string | ((name: HealthFigure.Name) => string)
+): ReadonlyArray<HealthReport.Measured> =>
+  Object.entries(figures).map(([key, value]) => {
+    const name = key as HealthFigure.Name
+    return { name, value, on: typeof on === "string" ? on : on(name) }
+  })
 
 /** Joins measurements. Of two of the same figure, the first one counts. */
 const joined = (all: ReadonlyArray<HealthReport.Measured>, order: ReadonlyArray<HealthFigure.Name>) =>
@@ -50,7 +57,14 @@ const missing = (
 
 type Rows = ReadonlyArray<LogFigures.Row>
 
-const lastRows = (rows: Rows): string => `the last ${LogFigures.window(rows.length)} steps of the log`
+/** The facts about a state for its health. */
+const aboutOf = ({ finished, network, stage, step }: RunState.RunState) => ({
+  stage,
+  step,
+  finished,
+  // A stage that trains has other weights soon.
+  ...(finished ? { weights: Weights.digest(network.tensors) } : {})
+})
 
 /** The looks at images that a diagnosis takes. Without images there is none. */
 interface Looks<E, R> {
@@ -72,7 +86,7 @@ const ofTokenizer = Effect.fnUntraced(function*<E, R>(
   rows: Rows,
   looks: Looks<E, R>
 ) {
-  const { before, finished, stage, step } = state
+  const { before, step } = state
   const { config, tensors } = model
   const { codebook, encoder, optimizer } = config
   const isOwn = codebook.quantizer?.kind === "own"
@@ -97,7 +111,7 @@ const ofTokenizer = Effect.fnUntraced(function*<E, R>(
     ...measured(still, "the weights"),
     ...measured(stillShare === undefined ? {} : { stillShare }, `the weights, ${states}`),
     ...measured(running, "the running counts in the weights"),
-    ...measured(logged, lastRows(rows))
+    ...measured(logged, (name) => LogFigures.stepsOf(name, rows))
   ], HealthFigure.TOKENIZER)
   const why = (name: HealthFigure.Name): string => {
     if (now === undefined && (name === "codebookRank" || name === "quantizationError" || name === "stillShare")) {
@@ -116,7 +130,7 @@ const ofTokenizer = Effect.fnUntraced(function*<E, R>(
     }
     return `the log has ${rows.length} rows of the stage, and these need ${LogFigures.FEWEST} with such columns`
   }
-  const about = { stage, step, finished, missing: missing(HealthFigure.TOKENIZER, found, why) }
+  const about = { ...aboutOf(state), missing: missing(HealthFigure.TOKENIZER, found, why) }
   return HealthReport.ofTokenizer(about, config, found)
 })
 
@@ -127,7 +141,6 @@ const ofBackbone = Effect.fnUntraced(function*<E, R>(
   chance: LogFigures.Chance | undefined,
   looks: Looks<E, R>
 ) {
-  const { finished, stage, step } = state
   const seen = looks.on === undefined ? {} : yield* looks.backbone(model)
   // Evenly used codes have the most entropy and the least top share. So no network is accused that the true ones would not accuse.
   const even = { entropy: Math.log(model.codes), topShare: 1 / model.codes }
@@ -135,14 +148,14 @@ const ofBackbone = Effect.fnUntraced(function*<E, R>(
     ...measured(seen, looks.on ?? ""),
     ...measured(
       LogFigures.ofBackbone(rows, chance ?? even),
-      chance === undefined ? `${lastRows(rows)}, even codes` : lastRows(rows)
+      (name) => `${LogFigures.stepsOf(name, rows)}${chance === undefined ? ", even codes" : ""}`
     )
   ], HealthFigure.BACKBONE)
   const why = (name: HealthFigure.Name): string =>
     ON_IMAGES.has(name)
       ? "these need images (--images)"
       : `the log has ${rows.length} rows of the stage, and these need ${LogFigures.FEWEST_OF_PRETRAINING} with such columns`
-  const about = { stage, step, finished, missing: missing(HealthFigure.BACKBONE, found, why) }
+  const about = { ...aboutOf(state), missing: missing(HealthFigure.BACKBONE, found, why) }
   return HealthReport.ofBackbone(about, model.config, found)
 })
 

@@ -31,6 +31,14 @@ export const save = Effect.fnUntraced(function*(run: string, report: HealthRepor
   yield* write(path.join(run, NAME), `${yield* Effect.orDie(Schema.encodeEffect(text)(report))}\n`)
 }, (self, run) => within(run)(self))
 
+/** Returns the time at which the report of a run was written, as ISO 8601; nothing if there is none. */
+export const written = Effect.fnUntraced(function*(run: string) {
+  const { fs, path } = yield* Files.make
+  const file = path.join(run, NAME)
+  const info = yield* Files.ifThere(Files.onFailure(file)(fs.stat(file)))
+  return Option.flatMap(info, ({ mtime }) => Option.map(mtime, (date) => date.toISOString()))
+}, (self, run) => within(run)(self))
+
 /** Reads the report of a run; nothing if the run was not diagnosed. Fails with `RunsError` if the file is damaged. */
 export const read = Effect.fnUntraced(function*(run: string) {
   const { readText } = yield* Files.make

@@ -2,6 +2,7 @@
  * The SHA-256 of the weights that a run has now. What was made of other weights, such as an atlas of a former tokenizer, tells nothing about these.
  */
 import { Effect, type FileSystem, Option, type Path } from "effect"
+import type * as Model from "../../domain/config/Model.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 
@@ -12,8 +13,8 @@ const ENDING = ".safetensors"
 /** The weights of a finished stage. */
 export interface StageDigest {
   readonly stage: string
-  /** True for a tokenizer. */
-  readonly isTokenizer: boolean
+  /** Its kind; undefined if its file does not tell it, or it is of a custom stage. */
+  readonly kind: Model.Kind | undefined
   /** That of its arrays with their names (`Weights.digest`). */
   readonly digest: string
 }
@@ -38,7 +39,7 @@ export const of = Effect.fnUntraced(function*(
       const provenance = Option.getOrUndefined(yield* Weights.readProvenance(file))
       const found: StageDigest = {
         stage: name.slice(0, -ENDING.length),
-        isTokenizer: provenance?.model?._tag === "Tokenizer",
+        kind: provenance?.model?._tag,
         digest: yield* digestOf(file)
       }
       return found

@@ -48,7 +48,7 @@ export const all: ReadonlyArray<View> = [
     "Batch",
     ({ run }) => Effect.flatMap(Sample.read(run.path), (samples) => Batch.render(samples, run.path))
   ),
-  plain("doctor", "Doctor", ({ run }) => Healthy.render(run)),
+  plain("doctor", "Doctor", Healthy.render),
   { id: Atlased.ID, title: "Atlas", render: Atlased.render },
   plain("completion", "Completion", Completed.render),
   plain("attention", "Attention", Looked.render),
