@@ -1,11 +1,14 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Option, Runtime } from "effect"
+import * as InspectionText from "../../src/cli/terminal/InspectionText.ts"
 import * as Files from "../../src/layers/files/Files.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import { inspect } from "../../src/pipelines/artifacts/Inspect.ts"
+import * as Network from "../../src/pipelines/trained/Network.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import * as Torch from "../layers/weights/torch.ts"
+import { micro } from "./kit.ts"
 
 const ROW = `{"stage":"pretrain","step":1,"loss":2}\n`
 
@@ -150,6 +153,49 @@ describe("inspecting what a run leaves", () => {
         digest: Files.sha256(yield* fs.readFile(file)),
         weightsDigest: Weights.digest(weights.tensors)
       })
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("says why weights cannot be used, instead of what for", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const folder = yield* fs.makeTempDirectoryScoped()
+      const file = `${folder}/stages/tokenizer.safetensors`
+      yield* fs.makeDirectory(`${folder}/stages`)
+      const config = micro().tokenizer
+      const model = { _tag: "Tokenizer", config, teacherWidth: 8 } as const
+      const { tensors } = Network.untrained({ ...model, tensors: {} })
+      const { dim, size } = config.codebook
+      const codes = HostTensor.make([size, dim], "float32", new Float32Array(size * dim).fill(1))
+      const all: Weights.Tensors = { ...tensors, "quantize.embedding.weight": codes }
+      const provenance = new Weights.Provenance({
+        stage: "tokenizer",
+        configDigest: "",
+        dataDigest: "",
+        step: 1,
+        seed: 0,
+        model
+      })
+      const found = Effect.fnUntraced(function*(given: Weights.Tensors, change: (bytes: Uint8Array) => void) {
+        yield* Weights.write(file, Weights.make(given, provenance))
+        const bytes = yield* fs.readFile(file)
+        change(bytes)
+        yield* fs.writeFile(file, bytes)
+        const [one, run] = [yield* inspect(file), yield* inspect(folder)]
+        assert(one._tag === "Weights" && run._tag === "Run")
+        assert.strictEqual(run.uses.length, one.uses.length)
+        return { problem: one.problem, uses: one.uses.length, text: InspectionText.lines(run).join("\n") }
+      })
+      const whole = yield* found(all, () => undefined)
+      assert.isUndefined(whole.problem)
+      assert.isAbove(whole.uses, 3)
+      const diverged = yield* found(all, (bytes) => bytes.set([0, 0, 0xc0, 0x7f], bytes.length - 4))
+      assert.match(diverged.problem!, /holds NaN.*nothing can be computed from it; use weights from before/)
+      assert.strictEqual(diverged.uses, 0)
+      assert.include(diverged.text, "holds NaN")
+      const { "encoder.cls_token": _, ...others } = all
+      const lacking = yield* found(others, () => undefined)
+      assert.match(lacking.problem!, /encoder\.cls_token/)
+      assert.strictEqual(lacking.uses, 0)
     }).pipe(Effect.provide(NodeServices.layer)))
 })
 

@@ -7,7 +7,8 @@ export const hostile = `<img src=x onerror=alert(1)>"'&`
 export const row = (step: number) =>
   `${JSON.stringify({ stage: "tokenizer", step, loss: 1 / step, cosine: 1 - 1 / step, usage: 200 + (step % 50) })}\n`
 
-const rows = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => row(from + i)).join("")
+export const rows = (from: number, to: number) =>
+  Array.from({ length: to - from + 1 }, (_, i) => row(from + i)).join("")
 
 const config = {
   tokenizer: { seed: 0, optimizer: { batchSize: 64, unit: "steps", duration: 300 } },

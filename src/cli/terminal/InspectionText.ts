@@ -105,7 +105,8 @@ const weights = (found: Weights): ReadonlyArray<Row> => {
     ["held out", holdout && `${holdout.share} of each class, holdout seed ${holdout.seed}`],
     ["teacher", teacher],
     ["continued from", continuedFrom && ContinuedFrom.show(continuedFrom)],
-    ["computed on", computedOn && ComputedOn.showHistory(computedOn)]
+    ["computed on", computedOn && ComputedOn.showHistory(computedOn)],
+    ["problem", found.problem]
   ]
 }
 

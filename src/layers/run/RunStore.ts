@@ -50,7 +50,14 @@ export const folder = Effect.fnUntraced(function*(
     directory: Option.some(directory),
     read: (name) => Files.ifThere(files.readText(at(name))),
     write: (name, text) => Effect.andThen(ends.get(name)?.close ?? Effect.void, files.write(at(name), text)),
-    append: (name, text) => ends.get(name)!.add(text),
+    append: (name, text) =>
+      Effect.catch(ends.get(name)!.add(text), (error) =>
+        Effect.flatMap(
+          Effect.orElseSucceed(fs.exists(directory), () => true),
+          // Its lock is gone with the folder, which is no sign of a new owner.
+          (there) =>
+            Effect.fail(there ? error : new Files.FileError({ path: directory, kind: "missing", cause: error }))
+        )),
     flush: (name) => Effect.asVoid(Files.ifThere(files.flush(at(name)))),
     readWeights: (name) =>
       Files.onFailure(at(name))(fs.exists(at(name))).pipe(

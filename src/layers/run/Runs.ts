@@ -63,14 +63,23 @@ import type * as Weights from "../weights/Weights.ts"
 import * as Checkpoints from "./Checkpoints.ts"
 import * as Results from "./Results.ts"
 import * as RunEnvironment from "./RunEnvironment.ts"
-import { NotARun, OtherConfig, type RunsError, StageBusy, Unreadable, within, withinOrWeights } from "./RunsError.ts"
+import {
+  FolderGone,
+  NotARun,
+  OtherConfig,
+  type RunsError,
+  StageBusy,
+  Unreadable,
+  within,
+  withinOrWeights
+} from "./RunsError.ts"
 import * as RunStore from "./RunStore.ts"
 import * as StageName from "./StageName.ts"
 
 export { Superseded } from "../files/Fence.ts"
 export { Locked } from "../files/Lock.ts"
 export { Environment } from "./RunEnvironment.ts"
-export { NotARun, OtherConfig, RunsError, StageBusy, Unreadable } from "./RunsError.ts"
+export { FolderGone, NotARun, OtherConfig, RunsError, StageBusy, Unreadable } from "./RunsError.ts"
 export { StageNameInvalid } from "./StageName.ts"
 
 /** A row of the log: the metrics of one step of a stage. Numbers that are not finite are written as `null`. */
@@ -153,7 +162,14 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
 
   // A row is written as a whole, because half a line would corrupt the next one.
   const append = (name: string, { stage, step, ...rest }: Row) =>
-    store.append(name, `${JSON.stringify({ stage, step, ...rest })}\n`)
+    store.append(
+      name,
+      `${JSON.stringify({ stage, step, ...rest })}
+`
+    ).pipe(
+      // A file that is missing is made, so only its folder can be.
+      Effect.catchIf(({ kind }) => kind === "missing", () => Effect.fail(new FolderGone()))
+    )
 
   const busy = new Set<string>()
   const training = (stage: string) =>

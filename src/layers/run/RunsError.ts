@@ -58,6 +58,17 @@ export class Unreadable extends TaggedError<Unreadable>()("Unreadable", {
   }
 }
 
+/** The folder was removed while the run was at work. */
+export class FolderGone extends TaggedError<FolderGone>()("FolderGone", {}) {
+  override readonly [Runtime.errorExitCode] = 74
+  get finding() {
+    return "the folder of the run is gone, so nothing can be written there"
+  }
+  get remedy() {
+    return "put it back and run the command again, or begin again in another folder"
+  }
+}
+
 /** A run folder cannot be used. The exit code is that of the reason. */
 export class RunsError extends TaggedError<RunsError>()("RunsError", {
   directory: Schema.String,
@@ -67,6 +78,7 @@ export class RunsError extends TaggedError<RunsError>()("RunsError", {
     Lock.Locked,
     StageBusy,
     Unreadable,
+    FolderGone,
     Files.FileError,
     StageNameInvalid
   ])

@@ -20,7 +20,7 @@ import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Explain from "../../domain/values/Explain.ts"
 import * as Json from "../../domain/values/Json.ts"
-import { TaggedError } from "../../domain/values/TaggedError.ts"
+import { message, TaggedError } from "../../domain/values/TaggedError.ts"
 import * as KnownNetworks from "../../domain/weights/KnownNetworks.ts"
 import type * as Naming from "../../domain/weights/Naming.ts"
 import * as ConfigFiles from "../../layers/files/ConfigFile.ts"
@@ -39,6 +39,7 @@ import { AtlasDamaged } from "../atlas/AtlasError.ts"
 import * as AtlasIndex from "../atlas/AtlasIndex.ts"
 import * as AtlasState from "../atlas/AtlasState.ts"
 import * as Decoder from "../trained/Decoder.ts"
+import * as Network from "../trained/Network.ts"
 import * as RunDigests from "../trained/RunDigests.ts"
 import * as Segmenter from "../trained/Segmenter.ts"
 import * as Tokenizer from "../trained/Tokenizer.ts"
@@ -65,6 +66,8 @@ export const WeightsFile = Schema.TaggedStruct("Weights", {
   /** The network that the names and the shapes match. */
   looksLike: Schema.optionalKey(Schema.String),
   provenance: Schema.optionalKey(Weights.Provenance),
+  /** Why nothing can use them: numbers that are not finite, or missing tensors. They have no uses then. */
+  problem: Schema.optionalKey(Schema.String),
   uses: Uses
 })
 
@@ -335,6 +338,22 @@ const weighed = (
   })
 }
 
+/** Tells why no command can use weights; undefined if nothing is wrong. */
+const problemOf = (tensors: Weights.Tensors, model: Model.Model | undefined) =>
+  Weights.finite(tensors).pipe(
+    Effect.andThen(
+      // Nobody but a quantizer knows which arrays it has.
+      model === undefined || ofOwnQuantizer(model)
+        ? Effect.void
+        : Effect.mapError(
+          Effect.fromResult(Network.check(model, tensors)),
+          (error) => error._tag === "WeightsError" ? error.reason : error
+        )
+    ),
+    Effect.as(undefined),
+    Effect.catch((error) => Effect.succeed(message(error)))
+  )
+
 const makeInspect = Effect.gen(function*() {
   const files = yield* Files.make
   const { fs, path } = files
@@ -363,14 +382,23 @@ const makeInspect = Effect.gen(function*() {
           ? new Unknown({ problem: `${error.reason.finding}, and its name does not end in .onnx` })
           : error
     )
-    if (Option.isNone(provenance)) return weighed(given, (yield* file(given)).about, listed, provenance)
+    const read = yield* Effect.result(files.readTensors(given))
+    // A checkpoint of PyTorch is another kind of file, and safetensors of others may have element types that nothing here computes with.
+    if (Option.isNone(provenance) && Result.isFailure(read)) {
+      return weighed(given, (yield* file(given)).about, listed, provenance)
+    }
     // Whoever reads the tensors gets the digest of the file from the same pass.
     const { sha256, tensors } = yield* Effect.mapError(
-      files.readTensors(given),
+      Effect.fromResult(read),
       (reason) => new Weights.WeightsError({ source: given, reason })
     )
     const found = weighed(given, { bytes: yield* sizeOf(given), digest: sha256 }, listed, provenance)
-    return { ...found, weightsDigest: Weights.digest(tensors) }
+    const problem = yield* problemOf(tensors, Option.getOrUndefined(provenance)?.model)
+    return {
+      ...found,
+      ...(Option.isSome(provenance) ? { weightsDigest: Weights.digest(tensors) } : {}),
+      ...(problem === undefined ? {} : { problem, uses: [] })
+    }
   })
 
   const rowsOf = Effect.fnUntraced(function*(given: string) {

@@ -37,7 +37,9 @@ export class RunFolderError extends TaggedError<RunFolderError>()("RunFolderErro
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   get finding() {
-    return this.reason._tag === "FileError" ? this.reason.finding : `${this.run}: ${this.reason.finding}`
+    const { reason, run } = this
+    if (reason._tag !== "FileError") return `${run}: ${reason.finding}`
+    return reason.kind === "missing" && reason.path === run ? `${run}: there is no such run folder` : reason.finding
   }
   get remedy() {
     return this.reason.remedy

@@ -324,7 +324,7 @@ export const train = Effect.fn("patchword.train")(
       if (logged === timed) return Effect.void
       timed = logged
       const row = { stage, step: logged, total: steps, batchSize, ...timing.row(logged - start) }
-      return Effect.ignore(runs.timing(row), { log: true })
+      return Effect.catch(runs.timing(row), ({ message }) => Effect.logWarning(`the timings were not kept: ${message}`))
     })
     // Also of the part that an interrupted process took.
     yield* Effect.addFinalizer(() => time)

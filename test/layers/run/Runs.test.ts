@@ -1,6 +1,7 @@
 import { NodePath, NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, FileSystem, Layer, Logger, Option, PlatformError, Runtime } from "effect"
+import { TestClock } from "effect/testing"
 import { hostname } from "node:os"
 import type { Json } from "../../../src/domain/values/Json.ts"
 import * as Checkpoints from "../../../src/layers/run/Checkpoints.ts"
@@ -270,6 +271,24 @@ describe("Runs in a folder", () => {
       assert.notInclude(error.message, "steps")
       assert.notInclude(yield* fs.readDirectory(folder), "lock")
       yield* using(folder, begin, { pretrain: { steps: 10, optimizer: { lr: 0.003 } } })
+    })))
+
+  it.effect("says that its folder was removed while it is at work", () =>
+    withFolder(Effect.fnUntraced(function*(folder, fs) {
+      const row = { stage: "tokenizer", step: 1 }
+      const errors = yield* using(folder, ({ log, timing }) =>
+        Effect.gen(function*() {
+          yield* log(row)
+          yield* fs.remove(folder, { recursive: true })
+          yield* TestClock.adjust("2 seconds")
+          return yield* Effect.all([Effect.flip(log(row)), Effect.flip(timing(row))])
+        }))
+      for (const error of errors) {
+        assert.strictEqual(error.reason._tag, "FolderGone")
+        assert.strictEqual(error[Runtime.errorExitCode], 74)
+        assert.include(error.message, `run folder ${folder}: the folder of the run is gone`)
+      }
+      assert.isFalse(yield* fs.exists(folder))
     })))
 
   it.effect("takes other settings for a stage that has not begun, and says so", () =>
