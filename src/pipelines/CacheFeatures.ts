@@ -2,7 +2,7 @@
 import { Effect, Schema, Stream } from "effect"
 import * as Config from "../domain/config/Config.ts"
 import { TokenizerConfig } from "../domain/config/TokenizerConfig.ts"
-import type { ComputedOn } from "../domain/values/ComputedOn.ts"
+import * as ComputedOn from "../domain/values/ComputedOn.ts"
 import * as Json from "../domain/values/Json.ts"
 import * as Files from "../layers/files/Files.ts"
 import { Images } from "../layers/images/Images.ts"
@@ -10,13 +10,14 @@ import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
 import { Progress } from "../layers/run/Progress.ts"
 import * as FeatureCache from "../layers/teacher/FeatureCache.ts"
 import * as Teacher from "../layers/teacher/Teacher.ts"
+import * as CacheShards from "./CacheShards.ts"
 import * as Batches from "./training/Batches.ts"
 import type { StageOptions } from "./training/Stage.ts"
 import * as Targets from "./training/Targets.ts"
 import * as TrainTokenizer from "./TrainTokenizer.ts"
 
 /** The options of a feature cache. */
-export interface CacheOptions extends FeatureCache.FillOptions, Pick<StageOptions, "stage" | "split"> {
+export interface CacheOptions extends Omit<FeatureCache.FillOptions, "rest">, Pick<StageOptions, "stage" | "split"> {
   /** Number of training steps to cache; all when absent. */
   readonly steps?: number
   /** The splits whose central views are cached as well, for `evaluateTokenizer`. */
@@ -28,6 +29,11 @@ export interface CacheOptions extends FeatureCache.FillOptions, Pick<StageOption
    * same names and sizes, which `check: "names"` does not notice.
    */
   readonly again?: boolean
+  /**
+   * A folder that several processes share. All that call this with it compute the features of the training together; then one of them
+   * fills the cache, and the others wait for it. The cache has the same bytes as that of one process. It cannot be given with `again`.
+   */
+  readonly shards?: string
 }
 
 /** The content of a filled cache. */
@@ -37,7 +43,7 @@ export interface Cached {
   /** Size on disk. */
   readonly bytes: number
   /** The engines that computed the features, as far as they are known. */
-  readonly computedOn: ReadonlyArray<ComputedOn>
+  readonly computedOn: ReadonlyArray<ComputedOn.ComputedOn>
 }
 
 const PREFETCH = 2
@@ -52,12 +58,21 @@ const nameOf = (what: Json.Json): string => Files.sha256(Json.canonical(what))
  * Steps are identified by the images' digest. It depends on names and sizes alone if images were not opened (`check: "names"`).
  * `again` checks all of them once more.
  *
+ * With `shards`, see `SharedWork`. A kill at any time leaves a cache from which the same bytes come.
+ *
  * Fails with 74 before it starts if the disk has too little space, with `ConfigError` for a teacher with other patches, with
- * `TooFewImages`, and as the images, the teacher and the cache fail.
+ * `TooFewImages`, with `SharedWorkError`, and as the images, the teacher and the cache fail.
  */
 export const cacheFeatures = Effect.fn("patchword.cacheFeatures")(
   function*(given: typeof TokenizerConfig.Encoded, directory: string, options: CacheOptions = {}) {
-    const { again = false, dtype = "float16", split = "train", stage = "tokenizer" } = options
+    const { again = false, dtype = "float16", split = "train", shards, stage = "tokenizer" } = options
+    if (again && shards !== undefined) {
+      return yield* Config.refusal(
+        "again",
+        "expected no shared folder beside it, got both: the shards in the folder may be of the images that were replaced",
+        "give again (--again) to one process, without shards (--shards)"
+      )
+    }
     const config = yield* Config.check(TokenizerConfig, stage)(given)
     const teacher = yield* Teacher.Teacher
     const progress = yield* Progress
@@ -81,24 +96,57 @@ export const cacheFeatures = Effect.fn("patchword.cacheFeatures")(
       dtype
     }
     const { computedOn } = teacher
-    const cache = yield* FeatureCache.writer(directory, about, { ...options, ...(computedOn && { computedOn }) })
     const plain = Schema.encodeSync(TokenizerConfig)(config)
     // Named by what decides which views there are.
     const views = { imageSize: encoder.imageSize, augment: plain.augment }
     const { sampling = null, seed } = plain
-    const training: FeatureCache.Series = {
-      series: nameOf({
-        ...views,
-        set: set.digest,
-        stage,
-        seed,
-        batchSize,
-        sampling,
-        ...(accumulate === undefined ? {} : { accumulate })
-      }),
-      steps,
-      batchSize
+    const decided = {
+      ...views,
+      set: set.digest,
+      stage,
+      seed,
+      batchSize,
+      sampling,
+      ...(accumulate === undefined ? {} : { accumulate })
     }
+    const training: FeatureCache.Series = { series: nameOf(decided), steps, batchSize }
+
+    // The whole batch, as training would ask for it: the same batch gives the same bytes.
+    const viewsOf = (shown: Pick<Batches.ImageBatch, "indices" | "unit">, of: ImageSet) => ({
+      keys: FeatureCache.keys(shown.unit),
+      features: Effect.map(Targets.of(config, shown, of), ({ data }) => data),
+      nameOf: (image: number) => of.describe(shown.indices[image]!)
+    })
+    const shownOf = (from: number, to: number) =>
+      Stream.range(from, to - 1).pipe(
+        Stream.rechunk(1),
+        Stream.mapEffect((step) => Effect.map(batch(step), (shown) => ({ step, ...viewsOf(shown, set) }))),
+        Stream.buffer({ capacity: PREFETCH })
+      )
+    const shared = shards === undefined ? undefined : {
+      folder: shards,
+      directory,
+      about,
+      work: {
+        ...decided,
+        teacher: teacher.digest,
+        tokens: about.tokens,
+        width: about.width,
+        dtype,
+        ...(computedOn && { computedOn: ComputedOn.of(computedOn) })
+      },
+      steps,
+      batchSize,
+      shardBytes: options.shardBytes ?? FeatureCache.SHARD_BYTES,
+      shown: shownOf
+    }
+    if (shared !== undefined && (yield* FeatureCache.walked(directory, about, training.series, options)) < steps) {
+      yield* CacheShards.make(shared)
+    }
+    const filling = { ...options, ...(computedOn && { computedOn }) }
+    const cache = yield* shared === undefined
+      ? FeatureCache.writer(directory, about, filling)
+      : FeatureCache.nextWriter(directory, about, { ...filling, rest: "drop" })
     const images = yield* Images
     const central = yield* Effect.forEach(options.central ?? [], (name) =>
       Effect.map(images.load(name), (set) => ({
@@ -115,34 +163,32 @@ export const cacheFeatures = Effect.fn("patchword.cacheFeatures")(
       `cache: ${steps - start} steps to go${past}, up to ${(bytes / 1e9).toPrecision(3)} GB in ${dtype}`
     )
 
-    // The whole batch, as training would ask for it: the same batch gives the same bytes.
-    const store = Effect.fnUntraced(function*(
-      shown: Pick<Batches.ImageBatch, "indices" | "unit">,
-      of: ImageSet,
-      keys = FeatureCache.keys(shown.unit)
-    ) {
+    const store = Effect.fnUntraced(function*({ features, keys, nameOf }: ReturnType<typeof viewsOf>) {
       if (keys.every(cache.has)) return
-      const { data } = yield* Targets.of(config, shown, of)
-      yield* cache.append(keys, data, (image) => of.describe(shown.indices[image]!))
+      yield* cache.append(keys, yield* features, nameOf)
+    })
+    const reached = Effect.fnUntraced(function*(step: number) {
+      cache.reached(training.series, step)
+      yield* progress.report({ stage: "cache", step, total: steps, metrics: { images: cache.images() } })
     })
 
-    yield* Stream.range(start, steps - 1).pipe(
-      Stream.rechunk(1),
-      Stream.mapEffect((step) =>
-        Effect.map(batch(step), (shown) => ({ step, shown, keys: FeatureCache.keys(shown.unit) }))
-      ),
-      Stream.buffer({ capacity: PREFETCH }),
-      Stream.runForEach(Effect.fnUntraced(function*({ keys, shown, step }) {
-        yield* store(shown, set, keys)
-        cache.reached(training.series, step + 1)
-        yield* progress.report({ stage: "cache", step: step + 1, total: steps, metrics: { images: cache.images() } })
-      }))
-    )
+    yield* shared === undefined
+      ? Stream.runForEach(
+        shownOf(start, steps),
+        ({ step, ...views }) => Effect.andThen(store(views), reached(step + 1))
+      )
+      : Stream.runForEach(
+        CacheShards.read(shared, start),
+        ({ end, rows }) => Effect.andThen(cache.add(rows), reached(end))
+      )
     yield* cache.flush
     for (const { series, set } of central) {
       if (!again && cache.walked(series) > 0) continue
       const { augment } = config
-      yield* Batches.evaluation({ set, batchSize, size: encoder.imageSize, augment }, (shown) => store(shown, set))
+      yield* Batches.evaluation(
+        { set, batchSize, size: encoder.imageSize, augment },
+        (shown) => store(viewsOf(shown, set))
+      )
       cache.reached(series, 1)
       yield* cache.flush
     }

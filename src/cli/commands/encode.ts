@@ -31,12 +31,7 @@ export const encode = Command.make("encode", {
       "none; a line of JSON for each image is printed"
     )
   ),
-  shards: Flag.String("shards").pipe(
-    Described.optional(
-      "a folder that several processes share, on one machine or many: each that runs this command with it encodes a part of the images",
-      "this process encodes all images"
-    )
-  ),
+  shards: Flags.shards("encodes a part of the images", "encodes all images"),
   replace: OutputFile.replace,
   json: Flags.json
 }, (given) =>

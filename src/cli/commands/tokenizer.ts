@@ -1,5 +1,5 @@
 /** `patchword tokenizer`: learn a visual vocabulary. */
-import { Console, Effect, Layer } from "effect"
+import { Console, Effect, Layer, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as Config from "../../domain/config/Config.ts"
 import { Preset } from "../../domain/config/Preset.ts"
@@ -64,6 +64,7 @@ const cache = Command.make("cache", {
   ...TeacherFlags.flags,
   ...EngineFlags.flags,
   split: Flags.split,
+  shards: Flags.shards("computes a part of the features", "computes all features"),
   dtype: Flag.Literals("dtype", ["float16", "float32"]).pipe(
     Described.withDefault("the number format of the kept features", "float16")
   ),
@@ -88,7 +89,8 @@ const cache = Command.make("cache", {
         split: given.split,
         dtype,
         again,
-        onDamaged
+        onDamaged,
+        ...(Option.isSome(given.shards) && { shards: given.shards.value })
       })
       const set = yield* (yield* Images).load(given.split)
       yield* Print.result(

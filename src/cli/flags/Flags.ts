@@ -33,6 +33,15 @@ export const classes = Flag.Literals("classes", Classes.Rule.literals).pipe(
   )
 )
 
+/** The folder of shards that several processes make. `does` and `alone` say what each does of them, and what one does alone. */
+export const shards = (does: string, alone: string) =>
+  Flag.String("shards").pipe(
+    Described.optional(
+      `a folder that several processes share, on one machine or many: each that runs this command with it ${does}`,
+      `this process ${alone}`
+    )
+  )
+
 /** Results for machines. */
 export const json = Described.flag(
   "json",

@@ -28,4 +28,14 @@ export {
 } from "./FeatureCacheError.ts"
 export { About, bytes, DType, keys, type OpenOptions } from "./FeatureCacheFolder.ts"
 export { type Reader, reader } from "./FeatureCacheReader.ts"
-export { type FillOptions, type Series, type Writer, writer } from "./FeatureCacheWriter.ts"
+export type { Row } from "./FeatureCacheRow.ts"
+export {
+  type FillOptions,
+  nextWriter,
+  requireFree,
+  type Series,
+  SHARD_BYTES,
+  walked,
+  type Writer,
+  writer
+} from "./FeatureCacheWriter.ts"

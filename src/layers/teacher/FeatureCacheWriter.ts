@@ -1,16 +1,13 @@
 /** Fills a cache with features. */
-import { Effect, type FileSystem, Option, type Path, Record, Schema, type Scope } from "effect"
-import * as FeatureDirections from "../../domain/method/FeatureDirections.ts"
+import { Clock, Effect, Exit, type FileSystem, Option, type Path, Record, Schema, Scope } from "effect"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
-import * as Float16 from "../../domain/values/Float16.ts"
 import * as Json from "../../domain/values/Json.ts"
 import { Fences } from "../files/Fence.ts"
 import * as Files from "../files/Files.ts"
 import * as Lock from "../files/Lock.ts"
 import {
-  BelowHalf,
-  BeyondHalf,
-  type FeatureCacheError,
+  type CacheDamaged,
+  FeatureCacheError,
   inBatch,
   MANIFEST,
   OtherFeatures,
@@ -29,6 +26,7 @@ import {
   type Walk,
   whereComputed
 } from "./FeatureCacheFolder.ts"
+import * as Row from "./FeatureCacheRow.ts"
 import { KeyIndex } from "./KeyIndex.ts"
 
 /** Options for filling a cache. */
@@ -45,6 +43,11 @@ export interface FillOptions extends OpenOptions {
   readonly shardBytes?: number
   /** Treatment of damaged shards; default `fail`. `recompute` removes them, so that their images are computed again. */
   readonly onDamaged?: "fail" | "recompute"
+  /**
+   * Treatment of features that fill no shard when the scope ends; default `keep`. `keep` writes a smaller shard. `drop` is for features
+   * that are stored elsewhere too.
+   */
+  readonly rest?: "keep" | "drop"
 }
 
 /** A named series of batches that are to be cached up to the step `steps`. */
@@ -72,11 +75,13 @@ export interface Writer {
     features: Float32Array,
     nameOf?: (image: number) => string
   ) => Effect.Effect<void, FeatureCacheError>
+  /** Adds images that the cache lacks, as `FeatureCachePart` has them. */
+  readonly add: (rows: ReadonlyArray<Row.Row>) => Effect.Effect<void, FeatureCacheError>
   /** Returns the number of steps of a series whose images are all in the shards. Later steps have to be shown again. */
   readonly walked: (series: string) => number
   /** Records that the images of all steps of a series before `steps` were appended. */
   readonly reached: (series: string, steps: number) => void
-  /** Writes the features that are in no shard yet. The end of the scope does this too. */
+  /** Writes the features that are in no shard yet. The end of the scope does this too, unless `rest` is `drop`. */
   readonly flush: Effect.Effect<void, FeatureCacheError>
   /**
    * Returns an upper bound of the bytes that these series will add. Fails with `TooLittleRoom` if the disk has less free
@@ -85,7 +90,72 @@ export interface Writer {
   readonly reserve: (asked: ReadonlyArray<Series>) => Effect.Effect<number, FeatureCacheError>
 }
 
-const DEFAULT_SHARD_BYTES = 64 * 2 ** 20
+/** Default of `shardBytes`. */
+export const SHARD_BYTES = 64 * 2 ** 20
+
+const PATIENCE = 60_000
+const PAUSE = "250 millis"
+
+const check = Effect.fnUntraced(function*(
+  { about: found, damaged }: { readonly about: About } & Pick<Opened, "damaged">,
+  about: About,
+  onDamaged: NonNullable<FillOptions["onDamaged"]>
+): Effect.fn.Return<void, OtherFeatures | CacheDamaged> {
+  // The name of a teacher is its file, which may have been moved.
+  const identity = (one: About): Json.Json => ({ ...one, teacher: about.teacher })
+  const differences = Json.differences(identity(found), identity(about))
+  if (differences.length > 0) return yield* new OtherFeatures({ differences })
+  if (damaged[0] !== undefined && onDamaged === "fail") return yield* damaged[0].error
+})
+
+/** Fails with `TooLittleRoom` if the disk of a folder has less free space than the bytes that are needed. */
+export const requireFree = Effect.fnUntraced(
+  function*(directory: string, needed: number) {
+    const free = yield* Files.free(directory)
+    if (needed > free) return yield* new TooLittleRoom({ needed, free })
+  },
+  (self, directory) => within(directory)(self)
+)
+
+/**
+ * Opens a cache as `writer` does. If another process fills it, this waits. It fails with `Locked` only when that one has written nothing
+ * for a minute.
+ */
+export const nextWriter = Effect.fnUntraced(function*(directory: string, about: About, options: FillOptions) {
+  const files = yield* Files.make
+  const content = Files.ifThere(files.readText(files.path.join(directory, MANIFEST)))
+  let seen: string | undefined
+  let since = yield* Clock.currentTimeMillis
+  for (;;) {
+    const scope = yield* Scope.fork(yield* Effect.scope)
+    const opened = yield* writer(directory, about, options).pipe(
+      Scope.provide(scope),
+      Effect.tapError(() => Scope.close(scope, Exit.void)),
+      Effect.catchIf(({ reason }) => reason._tag === "Locked", (error) => Effect.succeed(error))
+    )
+    if (!(opened instanceof FeatureCacheError)) return opened
+    const now = yield* Clock.currentTimeMillis
+    const present = Option.getOrUndefined(yield* within(directory)(content))
+    if (present !== seen) [seen, since] = [present, now]
+    else if (now - since > PATIENCE) return yield* opened
+    yield* Effect.sleep(PAUSE)
+  }
+})
+
+/**
+ * Returns the number of steps of a series whose images are all in the shards of a folder; 0 without a cache. Unlike `writer`, it needs no
+ * lock, and changes nothing. It compares only the sizes of shards. Fails as `writer` does.
+ */
+export const walked = Effect.fnUntraced(
+  function*(directory: string, about: About, series: string, options: Pick<FillOptions, "onDamaged"> = {}) {
+    const opened = yield* open(yield* Files.make, directory, { check: "sizes" })
+    if (Option.isNone(opened)) return 0
+    const { damaged, manifest } = opened.value
+    yield* check({ about: manifest.about, damaged }, about, options.onDamaged ?? "fail")
+    return damaged.length > 0 ? 0 : manifest.walks[series]?.certain ?? 0
+  },
+  (self, directory) => within(directory)(self)
+)
 
 /**
  * Opens a cache for filling, or creates one. The folder is locked until the scope ends: no other process can fill it. Fails
@@ -102,7 +172,7 @@ export const writer: (
   function*(directory, about, options = {}) {
     const outer = yield* Files.make
     const { fs, path } = outer
-    const { computedOn, onDamaged = "fail", shardBytes = DEFAULT_SHARD_BYTES } = options
+    const { computedOn, onDamaged = "fail", rest = "keep", shardBytes = SHARD_BYTES } = options
     const inFolder = Files.onFailure(directory)
     const existed = yield* inFolder(fs.exists(directory))
     const remove = yield* outer.beginFolder(directory)
@@ -123,11 +193,7 @@ export const writer: (
       starts: [],
       damaged: []
     }))
-    // The name of a teacher is its file, which may have been moved.
-    const identity = (one: About): Json.Json => ({ ...one, teacher: about.teacher })
-    const differences = Json.differences(identity(found.about), identity(about))
-    if (differences.length > 0) return yield* new OtherFeatures({ differences })
-    if (damaged[0] !== undefined && onDamaged === "fail") return yield* damaged[0].error
+    yield* check({ about: found.about, damaged }, about, onDamaged)
 
     let manifest: Manifest = damaged.length === 0
       ? found
@@ -147,7 +213,7 @@ export const writer: (
     }
 
     const capacity = Math.max(1, Math.floor(shardBytes / bytes({ images: 1, ...about })))
-    const pending: Array<{ readonly key: Uint8Array; readonly row: Uint8Array }> = []
+    const pending: Array<Row.Row> = []
     let position: { readonly series: string; readonly steps: number } | undefined
 
     const walkTo = ({ series, steps }: { readonly series: string; readonly steps: number }): Walk => {
@@ -176,8 +242,6 @@ export const writer: (
       pending.length = 0
     }).pipe(Effect.uninterruptible, within(directory))
 
-    const { dtype, tokens, width } = about
-
     let told = false
     const tell = Effect.suspend(() => {
       const before = manifest.shards.at(-1)?.computedOn
@@ -186,19 +250,13 @@ export const writer: (
       return change === undefined ? Effect.void : Effect.logWarning(`feature cache ${directory}: ${change}`)
     })
 
-    const encode = Effect.fnUntraced(function*(values: Float32Array, image: string) {
-      yield* Effect.fromResult(FeatureDirections.check(values, { tokens, width, nameOf: () => image }))
-      if (dtype === "float32") return Uint8Array.from(bytesOf(values))
-      const halves = Float16.encode(values)
-      const beyond = halves.findIndex((half) => (half & 0x7fff) >= 0x7c00)
-      if (beyond >= 0) return yield* new BeyondHalf({ image, value: values[beyond]! })
-      const stored = Float16.decode(halves)
-      for (let patch = 0; patch < tokens; patch++) {
-        const of = (all: Float32Array) => all.subarray(patch * width, (patch + 1) * width)
-        if (!FeatureDirections.hasChanged(of(values), of(stored))) continue
-        return yield* new BelowHalf({ image, patch, length: FeatureDirections.length(of(values)) })
-      }
-      return bytesOf(halves)
+    const has = (key: Uint8Array) => index.find(key) >= 0
+
+    const put = Effect.fnUntraced(function*(one: Row.Row) {
+      yield* tell
+      index.add(one.key)
+      pending.push(one)
+      if (pending.length >= capacity) yield* flush
     })
 
     const append = Effect.fnUntraced(function*(
@@ -206,16 +264,16 @@ export const writer: (
       features: Float32Array,
       nameOf = inBatch
     ) {
-      const numbers = tokens * width
+      const numbers = about.tokens * about.width
       for (const [i, key] of keys.entries()) {
-        if (index.find(key) >= 0) continue
-        yield* tell
-        const row = yield* encode(features.subarray(i * numbers, (i + 1) * numbers), nameOf(i))
-        index.add(key)
-        pending.push({ key, row })
-        if (pending.length >= capacity) yield* flush
+        if (has(key)) continue
+        yield* put({ key, row: yield* Row.encode(about, features.subarray(i * numbers, (i + 1) * numbers), nameOf(i)) })
       }
     }, within(directory))
+
+    const add = Effect.fnUntraced(function*(rows: ReadonlyArray<Row.Row>) {
+      for (const one of rows) if (!has(one.key)) yield* put(one)
+    })
 
     const reserve = Effect.fnUntraced(function*(asked: ReadonlyArray<Series>) {
       const images = asked.reduce(
@@ -223,17 +281,18 @@ export const writer: (
         lost
       )
       const needed = bytes({ images, ...about })
-      const free = yield* Files.free(directory)
-      return needed > free ? yield* new TooLittleRoom({ needed, free }) : needed
-    }, within(directory))
+      yield* requireFree(directory, needed)
+      return needed
+    })
 
-    yield* Effect.addFinalizer(() => Effect.ignore(flush, { log: true }))
+    if (rest === "keep") yield* Effect.addFinalizer(() => Effect.ignore(flush, { log: true }))
 
     const made: Writer = {
       images: () => index.length,
       computedOn: () => whereComputed(manifest.shards),
-      has: (key) => index.find(key) >= 0,
+      has,
       append,
+      add,
       walked: (series) => walkOf(series).certain,
       reached: (series, steps) => {
         position = { series, steps }
@@ -245,6 +304,3 @@ export const writer: (
   },
   (self, directory) => within(directory)(self)
 )
-
-const bytesOf = ({ buffer, byteLength, byteOffset }: Float32Array | Uint16Array): Uint8Array =>
-  new Uint8Array(buffer, byteOffset, byteLength)

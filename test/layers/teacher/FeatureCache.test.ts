@@ -1,6 +1,8 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, FileSystem, Logger, Path, PlatformError, Runtime } from "effect"
+import { Clock, Effect, Exit, Fiber, FileSystem, Logger, Path, PlatformError, Runtime } from "effect"
+import { TestClock } from "effect/testing"
+import { setImmediate } from "node:timers/promises"
 import * as KeyedRandom from "../../../src/domain/values/KeyedRandom.ts"
 import * as FeatureCache from "../../../src/layers/teacher/FeatureCache.ts"
 import * as Teacher from "../../../src/layers/teacher/Teacher.ts"
@@ -224,6 +226,21 @@ describe("FeatureCache", () => {
       const absent = yield* Effect.flip(cache.read([keys[0]!, ...FeatureCache.keys(images(1))]))
       assert.strictEqual(absent[Runtime.errorExitCode], 66)
       assert.include(absent.message, "it holds the features of 7 views, but not of this view of image 1 of the batch")
+
+      yield* fill(directory, {}, () =>
+        Effect.gen(function*() {
+          const next = FeatureCache.nextWriter(directory, about, {}).pipe(
+            Effect.scoped,
+            Effect.provide(NodeServices.layer)
+          )
+          const waiting = yield* Effect.forkChild(Effect.orDie(Effect.flip(next)))
+          while (waiting.pollUnsafe() === undefined) {
+            yield* TestClock.adjust("1 second")
+            yield* Effect.promise(() => setImmediate())
+          }
+          assert.strictEqual((yield* Fiber.join(waiting)).reason._tag, "Locked")
+          assert.isAbove(yield* Clock.currentTimeMillis, 60_000)
+        }))
 
       yield* change(directory, "cache.json", (bytes) => bytes.subarray(0, 40))
       const manifest = yield* Effect.flip(FeatureCache.reader(directory))
