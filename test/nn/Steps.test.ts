@@ -58,16 +58,17 @@ const refusesNaN = <S extends object, B extends object, M extends object>(
   it.effect(`refuses a step in which any parameter or input is NaN, ${name}`, () =>
     Effect.gen(function*() {
       const engine = yield* Engine.Engine
-      const refuses = Effect.fnUntraced(function*(path: string, before: HostOf<S>, given: HostOf<B>) {
-        const handle = yield* engine.train(step, before)
+      const refuses = Effect.fnUntraced(function*(path: string, handle: Engine.TrainHandle<S, B, M>, given: HostOf<B>) {
         const { reason } = yield* Effect.flip(handle.run(given))
         assert.strictEqual(reason._tag, "NonFinite", path)
-      }, Effect.scoped)
+      })
       for (const path of paths(state(0), parameters)) {
-        yield* refuses(path, poison(state(0), path) as HostOf<S>, batch(1))
+        const before = poison(state(0), path) as HostOf<S>
+        yield* Effect.scoped(Effect.flatMap(engine.train(step, before), (handle) => refuses(path, handle, batch(1))))
       }
+      const handle = yield* engine.train(step, state(0))
       for (const path of paths(batch(1), /^(?!hyper)/)) {
-        yield* refuses(path, state(0), poison(batch(1), path) as HostOf<B>)
+        yield* refuses(path, handle, poison(batch(1), path) as HostOf<B>)
       }
     }).pipe(Effect.provide(layer)), 120_000)
 }
