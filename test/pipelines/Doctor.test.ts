@@ -191,7 +191,10 @@ layer(Layer.merge(machine, NodeServices.layer))("the doctor", (it) => {
         const { "encoder.cls_token": first, ...others } = weights.tensors
         const tensors = { ...others, "encoder.cls_token": { ...first!, data: first!.data.map((one) => one + 1) } }
         yield* Weights.write(at("begun", "stages", "tokenizer.safetensors"), { ...weights, tensors } as typeof weights)
-        assert.match(yield* told, /of step 30 and of other weights than the run has now \(SHA-256 \w{12}; now \w{12}\)/)
+        assert.match(
+          yield* told,
+          /of step 30 and of other weights than the run has now, at step 30 \(SHA-256 \w{12}; now \w{12}\)/
+        )
 
         writeFileSync(at("begun", "log.jsonl"), "{\"stage\":\n{\"stage\":\"tokenizer\",\"step\":1}\n")
         const error = yield* Effect.flip(diagnose(at("begun")))

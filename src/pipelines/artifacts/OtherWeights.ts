@@ -72,9 +72,9 @@ export const health = (
     if (present === undefined) return [`${examined}; the run has no such stage now`]
     if (one.weights !== undefined && digest !== undefined) {
       return one.weights === digest ? [] : [
-        `${examined} and of other weights than the run has now (SHA-256 ${one.weights.slice(0, 12)}; now ${
-          digest.slice(0, 12)
-        })`
+        `${examined} and of other weights than the run has now, at step ${present.step} (SHA-256 ${
+          one.weights.slice(0, 12)
+        }; now ${digest.slice(0, 12)})`
       ]
     }
     if (present.state === "finished" && !one.finished) {

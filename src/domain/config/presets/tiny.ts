@@ -76,8 +76,8 @@ export const tiny = new Preset({
       lr: 3e-3,
       betas: [0.9, 0.98],
       weightDecay: 0.05,
-      duration: 1000,
-      warmup: 80
+      duration: 700,
+      warmup: 56
     }),
     augment: tinyAugment
   }),
