@@ -2,7 +2,6 @@ import { NodePath, NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, FileSystem, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
-import fc from "fast-check"
 import { spawn } from "node:child_process"
 import { on, once } from "node:events"
 import { fileURLToPath } from "node:url"
@@ -13,6 +12,7 @@ import * as Results from "../../../src/layers/run/Results.ts"
 import * as Runs from "../../../src/layers/run/Runs.ts"
 import * as HostTensor from "../../../src/shapes/HostTensor.ts"
 import { filesOf } from "./files.ts"
+import { stopsOf } from "./stops.ts"
 
 const config = { steps: 9 }
 const stage = "pretrain"
@@ -102,17 +102,6 @@ const writes: Readonly<Record<string, readonly [Write, before?: Effect.Effect<un
   "a file of a part that knows nothing of runs": [Effect.fnUntraced(function*(folder) {
     yield* (yield* Files.make).write(`${folder}/${Results.FOLDER}/a.json`, "{}")
   })]
-}
-
-const FEW = 12
-const STOPS = Number(process.env["PATCHWORD_STOPS"] ?? 4)
-
-const stopsOf = (calls: number): ReadonlyArray<number> => {
-  const all = Array.from({ length: calls }, (_, stop) => stop)
-  const minLength = Math.min(calls, STOPS)
-  return calls <= FEW
-    ? all
-    : fc.sample(fc.shuffledSubarray(all, { minLength, maxLength: minLength }), { seed: 1, numRuns: 1 })[0]!
 }
 
 describe("The fence of a run", () => {
