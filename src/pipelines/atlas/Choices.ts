@@ -16,7 +16,9 @@ const LARGEST = 64
 // Elements of the table of patches by codes: it is the largest array of the inference.
 const TABLE = 2 ** 25
 
-/** Returns the number of images of a batch. It depends on the sizes alone, because it decides about the last bits of results. */
+/**
+ * Returns the largest number of images of a batch. It depends on the sizes alone, because it decides about the last bits of results.
+ */
 export const batchSize = (patches: number, codes: number): number =>
   Math.max(1, Math.min(LARGEST, Math.floor(TABLE / (patches * codes))))
 

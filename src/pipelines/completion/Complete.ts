@@ -103,9 +103,10 @@ export const complete = Effect.fn("patchword.complete")(function*<E, R>(
   yield* Batches.checkColours(set, tokenizer.config.augment, "the tokenizer")
   const { encoder: { imageSize: side, patches } } = tokenizer.config
   const size = { channels: 3, height: side, width: side }
-  const codesOf = yield* Encoder.open(tokenizer, set, BATCH)
-  const predict = yield* MaskedCodes.open(backbone, BATCH)
-  const { draw, length, meanPatches, places } = yield* Drawing.open(decoder, BATCH)
+  const batchSize = Batches.fitting(BATCH, set)
+  const codesOf = yield* Encoder.open(tokenizer, set, batchSize)
+  const predict = yield* MaskedCodes.open(backbone, batchSize)
+  const { draw, length, meanPatches, places } = yield* Drawing.open(decoder, batchSize)
   const tallies = {
     completed: Fidelity.tally(),
     trueCodes: Fidelity.tally(),
@@ -114,7 +115,7 @@ export const complete = Effect.fn("patchword.complete")(function*<E, R>(
   }
   let [seen, right] = [0, 0]
   yield* Batches.evaluation(
-    { set, batchSize: BATCH, size: vit.imageSize, secondSize: side, augment },
+    { set, batchSize, size: vit.imageSize, secondSize: side, augment },
     Effect.fnUntraced(function*(shown) {
       const { indices, unit: { data }, valid } = shown
       const rows = { valid, describe: (row: number) => set.describe(indices[row]!) }

@@ -52,12 +52,13 @@ export const evaluateDecoder = Effect.fn("patchword.evaluateDecoder")(function*(
   const { report } = yield* Progress
   const { augment, encoder: { imageSize: side, patches } } = tokenizer.config
   const size = { channels: 3, height: side, width: side }
-  const codesOf = yield* Encoder.open(tokenizer, set, BATCH)
-  const { draw, length, meanPatches, places } = yield* Drawing.open(decoder, BATCH)
+  const batchSize = Batches.fitting(BATCH, set)
+  const codesOf = yield* Encoder.open(tokenizer, set, batchSize)
+  const { draw, length, meanPatches, places } = yield* Drawing.open(decoder, batchSize)
   const tallies = { decoder: Fidelity.tally(), meanPatch: Fidelity.tally(), meanColour: Fidelity.tally() }
   let seen = 0
   yield* Batches.evaluation(
-    { set, batchSize: BATCH, size: side, augment },
+    { set, batchSize, size: side, augment },
     Effect.fnUntraced(function*(shown) {
       const { indices, unit: { data }, valid } = shown
       const codes = yield* codesOf(shown, valid)

@@ -59,8 +59,9 @@ export const ofTokenizer = Effect.fn("patchword.doctor.tokenizer")(function*(
 ) {
   yield* Effect.annotateCurrentSpan({ "patchword.split": set.name, "patchword.images": set.length })
   const { augment, codebook: { dim, size }, encoder: { imageSize, patches } } = tokenizer.config
-  const now = yield* Encoder.openVectors(tokenizer, set, BATCH)
-  const then = before && (yield* Encoder.open(before, set, BATCH))
+  const batchSize = Batches.fitting(BATCH, set)
+  const now = yield* Encoder.openVectors(tokenizer, set, batchSize)
+  const then = before && (yield* Encoder.open(before, set, batchSize))
   const use = PositionUse.begin(patches, size)
   const gram = EffectiveRank.begin(dim)
   const sums = {
@@ -72,7 +73,7 @@ export const ofTokenizer = Effect.fn("patchword.doctor.tokenizer")(function*(
   }
   let changed = 0
   yield* Batches.evaluation(
-    { set, batchSize: BATCH, size: imageSize, augment },
+    { set, batchSize, size: imageSize, augment },
     Effect.fnUntraced(function*(batch) {
       const rows = batch.valid * patches
       const found = yield* now(batch, batch.valid)

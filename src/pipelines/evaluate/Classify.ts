@@ -12,7 +12,7 @@ export const classify = Effect.fn("patchword.classify")(
   function*(classifier: Classifier.Classifier, sets: ReadonlyArray<ImageSet>) {
     yield* Effect.annotateCurrentSpan("patchword.splits", sets.map(({ name }) => name))
     const classes = classifier.classes.length
-    const logitsOf = yield* Logits.open(classifier)
+    const logitsOf = yield* Logits.open(classifier, Logits.batchSize(...sets))
     return yield* Effect.forEach(sets, (set) => {
       const all = new Float32Array(set.length * classes)
       return Effect.as(
@@ -45,7 +45,7 @@ export const examineClassifier = Effect.fn("patchword.evaluateClassifier")(funct
   })
   const learned = { name: "the classifier", classes: classifier.classes }
   const met = yield* Effect.fromResult(Result.all(sets.map((set) => Classes.meet(learned, set, rule))))
-  const logitsOf = yield* Logits.open(classifier)
+  const logitsOf = yield* Logits.open(classifier, Logits.batchSize(...sets))
   return yield* Effect.forEach(met, (test) => {
     const [accuracy, classes] = [Accuracy.tally(test), ClassReport.tally(test)]
     const add = (logits: Float32Array, places: ReadonlyArray<number>) =>

@@ -5,7 +5,7 @@ import type { Tokenizer } from "../trained/Tokenizer.ts"
 import * as Batches from "../training/Batches.ts"
 import * as Encoder from "../training/Encoder.ts"
 
-/** Number of images that are encoded at once. */
+/** The largest number of images that are encoded at once. */
 export const BATCH = 64
 
 /** The codes of one image, `[N]`, patches row by row. */
@@ -26,9 +26,10 @@ export const encode = Effect.fn("patchword.encode")(function*<E, R>(
 ) {
   yield* Effect.annotateCurrentSpan({ "patchword.split": set.name, "patchword.images": set.length })
   const { augment, encoder: { imageSize, patches } } = tokenizer.config
-  const codesOf = yield* Encoder.open(tokenizer, set, BATCH)
+  const batchSize = Batches.fitting(BATCH, set)
+  const codesOf = yield* Encoder.open(tokenizer, set, batchSize)
   yield* Batches.evaluation(
-    { set, batchSize: BATCH, size: imageSize, augment },
+    { set, batchSize, size: imageSize, augment },
     Effect.fnUntraced(function*(batch) {
       const { indices, valid } = batch
       const codes = yield* codesOf(batch, valid)

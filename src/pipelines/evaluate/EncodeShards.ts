@@ -42,14 +42,15 @@ export const encodeShards = Effect.fn("patchword.encodeShards")(
         computedOn: ComputedOn.of(engine.about)
       }
     }
-    const codesOf = yield* Encoder.open(tokenizer, set, BATCH)
-    const views = { set, batchSize: BATCH, size: imageSize, augment }
+    const batchSize = Batches.fitting(BATCH, set)
+    const codesOf = yield* Encoder.open(tokenizer, set, batchSize)
+    const views = { set, batchSize, size: imageSize, augment }
     yield* SharedWork.make(
       folder,
       work,
       Effect.fnUntraced(function*(shard, write) {
         const end = Math.min(set.length, (shard + 1) * images)
-        for (let start = shard * images; start < end; start += BATCH) {
+        for (let start = shard * images; start < end; start += batchSize) {
           const batch = yield* Batches.central(views, start)
           const codes = yield* codesOf(batch, batch.valid)
           yield* write(bytesOf(codes.slice(0, batch.valid * patches)))

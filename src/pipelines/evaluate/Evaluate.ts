@@ -53,14 +53,15 @@ const encoding = Effect.fnUntraced(function*(
   yield* Effect.annotateCurrentSpan({ "patchword.split": set.name, "patchword.images": set.length })
   const { config } = tokenizer
   const { quantizer, sizes, tensors } = yield* Tokenizer.open(tokenizer)
-  const inference = TokenizerStep.reconstruct(sizes, Dim.named("batch", BATCH), quantizer)
+  const batchSize = Batches.fitting(BATCH, set)
+  const inference = TokenizerStep.reconstruct(sizes, Dim.named("batch", batchSize), quantizer)
   const handle = yield* Inference.open(inference, tensors)
   const { augment, codebook, encoder } = config
   const { patches } = encoder
   const counts = new Float64Array(codebook.size)
   let similarity = 0
   yield* Batches.evaluation(
-    { set, batchSize: BATCH, size: encoder.imageSize, augment },
+    { set, batchSize, size: encoder.imageSize, augment },
     Effect.fnUntraced(function*(shown) {
       const { unit, valid } = shown
       const targets = yield* Targets.of(config, shown, set)
@@ -146,9 +147,10 @@ export const evaluatePretraining = Effect.fn("patchword.evaluatePretraining")(fu
 ) {
   yield* Effect.annotateCurrentSpan({ "patchword.split": set.name, "patchword.images": set.length })
   const { augment, vit } = backbone.config
-  const predict = yield* MaskedCodes.open(backbone, BATCH)
+  const batchSize = Batches.fitting(BATCH, set)
+  const predict = yield* MaskedCodes.open(backbone, batchSize)
   const parts = yield* Batches.evaluation(
-    { set, batchSize: BATCH, size: vit.imageSize, augment },
+    { set, batchSize, size: vit.imageSize, augment },
     Effect.fnUntraced(function*(shown) {
       const { indices, valid } = shown
       const truth = indices.flatMap((index) => Array.from(encoded[index]!.codes))

@@ -9,6 +9,7 @@ import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import * as Classifier from "../trained/Classifier.ts"
+import * as Batches from "../training/Batches.ts"
 import type { BlockFeatureSet } from "./BlockFeatures.ts"
 import type { FeatureSet } from "./FeatureSet.ts"
 import * as NetworkRows from "./NetworkRows.ts"
@@ -21,13 +22,11 @@ export type FeatureOptions = Pooling.Options
 
 const BATCH = 128
 
-const ROWS = { batchSize: BATCH, what: "features" }
-
 const vectors = ({ features }: { readonly features: HostTensor.HostTensor<[number, number], "float32"> }) =>
   features.data
 
-const open = (network: NetworkRows.Network, options: FeatureOptions) => {
-  const batchSize = Dim.named("batch", BATCH)
+const open = (network: NetworkRows.Network, options: FeatureOptions, images: number) => {
+  const batchSize = Dim.named("batch", images)
   return NetworkRows.openKind(network, {
     tokenizer: (sizes, open) => open(TokenizerStep.features(sizes, batchSize, options), vectors),
     backbone: (sizes, open) => open(PretrainStep.features(sizes, batchSize, options), vectors),
@@ -54,7 +53,7 @@ const joined = ({ cls, mean }: { readonly cls: Vectors; readonly mean: Vectors }
  * Opens a network on the engine for the features of several blocks of `images` views at a time. A row is one of a
  * `BlockFeatureSet`.
  */
-export const openBlocks = (network: NetworkRows.Network, options: Pooling.BlockOptions, images = BATCH) => {
+export const openBlocks = (network: NetworkRows.Network, options: Pooling.BlockOptions, images: number) => {
   const batchSize = Dim.named("batch", images)
   return NetworkRows.openKind(network, {
     tokenizer: (sizes, open) => open(TokenizerStep.blockFeatures(sizes, batchSize, options), joined),
@@ -71,11 +70,16 @@ export interface Featured {
   readonly features: Float32Array
 }
 
-/** Opens a network on the engine for one vector per image. */
-const opened = Effect.fnUntraced(function*(network: NetworkRows.Network, options: FeatureOptions) {
+/** Opens a network on the engine for one vector per image of sets. */
+const opened = Effect.fnUntraced(function*(
+  network: NetworkRows.Network,
+  sets: ReadonlyArray<ImageSet>,
+  options: FeatureOptions
+) {
   if ("classes" in network) yield* Classifier.checkPooling(network.config, options)
   const { width } = NetworkRows.vitOf(network)
-  return { width, each: NetworkRows.each(network, yield* open(network, options), ROWS, width) }
+  const ready = yield* open(network, options, Batches.fitting(BATCH, ...sets))
+  return { width, each: NetworkRows.each(network, ready, "features", width) }
 })
 
 /** Collects the features of whole sets. */
@@ -119,7 +123,7 @@ export const streamFeatures = Effect.fn("patchword.streamFeatures")(function*<E,
   use: (images: ReadonlyArray<Featured>) => Effect.Effect<void, E, R>
 ) {
   yield* Effect.annotateCurrentSpan({ "patchword.split": set.name, "patchword.images": set.length })
-  const { each, width } = yield* opened(network, options)
+  const { each, width } = yield* opened(network, [set], options)
   yield* each(
     set,
     (rows, places) => use(places.map((index, row) => ({ index, features: rows.slice(row * width, (row + 1) * width) })))
@@ -136,7 +140,7 @@ export const features = Effect.fn("patchword.features")(function*(
   options: FeatureOptions
 ) {
   yield* annotated(sets)
-  return yield* collected(sets, yield* opened(network, options))
+  return yield* collected(sets, yield* opened(network, sets, options))
 }, Effect.scoped)
 
 /**
@@ -162,7 +166,7 @@ export const blockFeatures = Effect.fn("patchword.blockFeatures")(function*(
     })
   }
   const all = 2 * blocks * width
-  const run = yield* openBlocks(network, options)
-  const found = yield* collected(sets, { width: all, each: NetworkRows.each(network, run, ROWS, all) })
+  const ready = yield* openBlocks(network, options, Batches.fitting(BATCH, ...sets))
+  const found = yield* collected(sets, { width: all, each: NetworkRows.each(network, ready, "features", all) })
   return found.map((set): BlockFeatureSet => ({ ...set, blocks }))
 }, Effect.scoped)

@@ -11,13 +11,16 @@ import * as Outputs from "../training/Outputs.ts"
 
 const BATCH = 128
 
+/** Returns the number of images of the batches in which the logits of sets are computed. */
+export const batchSize = (...sets: ReadonlyArray<ImageSet>): number => Batches.fitting(BATCH, ...sets)
+
 /**
- * Opens a classifier on the engine. The returned function calls `use` with a set's logits `[n, K]`, row-major, and their
+ * Opens a classifier on the engine, for batches of `images` images. The returned function calls `use` with a set's logits `[n, K]`, row-major, and their
  * indices, in order. `augment` makes the views, by default that of the classifier's configuration.
  */
-export const open = Effect.fnUntraced(function*(classifier: Classifier.Classifier) {
+export const open = Effect.fnUntraced(function*(classifier: Classifier.Classifier, images: number) {
   const { classes, config } = classifier
-  const inference = FinetuneStep.logits(Classifier.sizes(config, classes.length), Dim.named("batch", BATCH))
+  const inference = FinetuneStep.logits(Classifier.sizes(config, classes.length), Dim.named("batch", images))
   const handle = yield* Inference.open(inference, Classifier.weights(classifier))
   return <A, E, R>(
     set: ImageSet,
@@ -25,13 +28,13 @@ export const open = Effect.fnUntraced(function*(classifier: Classifier.Classifie
     augment = config.augment
   ) =>
     Batches.evaluation(
-      { set, batchSize: BATCH, size: config.vit.imageSize, augment },
+      { set, batchSize: images, size: config.vit.imageSize, augment },
       Effect.fnUntraced(function*({ indices, normalised, valid }) {
         const { logits } = yield* handle.run({
           images: HostTensor.make(inference.batch.images.shape, "float32", normalised.data)
         })
         yield* Outputs.checkFinite("logits", logits.data, {
-          rows: BATCH,
+          rows: images,
           valid,
           describe: (row) => set.describe(indices[row]!)
         })

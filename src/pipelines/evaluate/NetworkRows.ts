@@ -19,8 +19,13 @@ export type Network = Backbone.Backbone | Classifier.Classifier | Tokenizer.Toke
 /** Returns the sizes of the transformer of a network. */
 export const vitOf = ({ config }: Network) => "encoder" in config ? config.encoder : config.vit
 
-/** Computes the rows of a batch, row-major. */
-export type Rows = (batch: Pick<Batches.ImageBatch, "normalised" | "unit">) => Effect.Effect<Float32Array, EngineError>
+/** An opened network. */
+export interface Opened {
+  /** Number of images of its batches. */
+  readonly batchSize: number
+  /** Computes the rows of a batch, row-major. */
+  readonly rowsOf: (batch: Pick<Batches.ImageBatch, "normalised" | "unit">) => Effect.Effect<Float32Array, EngineError>
+}
 
 /** Opens an inference on the engine. `images` names the form of the images that it takes, `rowsOf` makes rows of its outputs. */
 const open = Effect.fnUntraced(function*<W, B extends number, Y extends number, X extends number, O>(
@@ -31,9 +36,11 @@ const open = Effect.fnUntraced(function*<W, B extends number, Y extends number, 
 ) {
   const handle = yield* Inference.open(inference, tensors)
   const { shape } = inference.batch.images
-  const rows: Rows = (batch) =>
-    Effect.map(handle.run({ images: HostTensor.make(shape, "float32", batch[images].data) }), rowsOf)
-  return rows
+  const opened: Opened = {
+    batchSize: shape[0],
+    rowsOf: (batch) => Effect.map(handle.run({ images: HostTensor.make(shape, "float32", batch[images].data) }), rowsOf)
+  }
+  return opened
 })
 
 const opening =
@@ -67,17 +74,11 @@ export const openKind = <A>(network: Network, kinds: Kinds<A>): A => {
   return kinds.classifier(sizes, opening(Classifier.weights(network), "normalised"))
 }
 
-/** The size of the batches of an opened network, and the name of its rows in errors. */
-export interface About {
-  readonly batchSize: number
-  readonly what: string
-}
-
 /**
  * Makes the function that calls `use` with the rows of a set's central views, `[n, width]`, row-major, with their indices, in order, and with
- * the batch. `run` is an opened network. The function fails with `OutputError` if a number is not finite.
+ * the batch. `what` names the rows in errors. The function fails with `OutputError` if a number is not finite.
  */
-export const each = (network: Network, run: Rows, about: About, width: number) =>
+export const each = (network: Network, opened: Opened, what: string, width: number) =>
 <A, E, R>(
   set: ImageSet,
   use: (
@@ -86,11 +87,11 @@ export const each = (network: Network, run: Rows, about: About, width: number) =
     batch: Batches.EvaluationBatch
   ) => Effect.Effect<A, E, R>
 ) => {
-  const { batchSize, what } = about
+  const { batchSize, rowsOf } = opened
   return Batches.evaluation(
     { set, batchSize, size: vitOf(network).imageSize, augment: network.config.augment },
     Effect.fnUntraced(function*(batch) {
-      const rows = yield* run(batch)
+      const rows = yield* rowsOf(batch)
       yield* Outputs.checkFinite(what, rows, {
         rows: batchSize,
         valid: batch.valid,

@@ -41,7 +41,7 @@ export const predict = Effect.fn("patchword.predict")(function*<E, R>(
   const { top = 5 } = options
   yield* Effect.annotateCurrentSpan({ "patchword.split": set.name, "patchword.images": set.length })
   const { classes } = classifier
-  const logitsOf = yield* Logits.open(classifier)
+  const logitsOf = yield* Logits.open(classifier, Logits.batchSize(set))
   yield* logitsOf(set, (logits, places) =>
     use(places.map((index, row) => ({
       index,

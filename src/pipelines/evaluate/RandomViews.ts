@@ -55,7 +55,7 @@ export const open = Effect.fnUntraced(function*(
     sampling: { rest: "pad" },
     policies: { randAugment: null }
   })
-  const rowsOf = yield* Features.openBlocks(network, { blocks, finalNorm }, batchSize)
+  const { rowsOf } = yield* Features.openBlocks(network, { blocks, finalNorm }, batchSize)
   return {
     stepsPerEpoch,
     batch: Effect.fnUntraced(function*(step: number) {

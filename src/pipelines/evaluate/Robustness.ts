@@ -1,5 +1,5 @@
 /** The robustness of classifiers and tokenizers: unusual and corrupted images. */
-import { Effect, Option } from "effect"
+import { Effect, Option, RcMap } from "effect"
 import type { Corruption } from "../../domain/corruptions/Corruption.ts"
 import * as Accuracy from "../../domain/evaluation/Accuracy.ts"
 import * as Classes from "../../domain/evaluation/Classes.ts"
@@ -84,7 +84,8 @@ export const robustness = Effect.fn("patchword.robustness")(
     const { about: engine } = yield* Engine
     const computedOn = Json.canonical(ComputedOn.of(engine))
     const kept = Option.isNone(folder) ? [] : yield* Results.read(folder.value)
-    const logitsOf = yield* Logits.open(classifier)
+    // Sets are loaded one after another, and mostly have one size.
+    const opened = yield* RcMap.make({ lookup: (images: number) => Logits.open(classifier, images) })
     const weights = Weights.digest(tensors)
     return yield* Effect.forEach(
       tests,
@@ -115,6 +116,7 @@ export const robustness = Effect.fn("patchword.robustness")(
         if (before !== undefined) return yield* done(before)
         const met = yield* matched(classifier, set, part)
         const { add, figure } = Accuracy.tally(met)
+        const logitsOf = yield* RcMap.get(opened, Logits.batchSize(met.set))
         yield* logitsOf(
           met.set,
           (logits, places) => Effect.sync(() => add(logits, places)),
@@ -147,10 +149,11 @@ export const changedCodes = Effect.fn("patchword.changedCodes")(
     yield* Effect.annotateCurrentSpan({ "patchword.split": set.name, "patchword.images": set.length })
     const { augment, encoder: { imageSize: size, patches } } = tokenizer.config
     const { report } = yield* Progress
-    const codesOf = yield* Encoder.open(tokenizer, set, CHUNK)
+    const batchSize = Batches.fitting(CHUNK, set)
+    const codesOf = yield* Encoder.open(tokenizer, set, batchSize)
     const encoded = (images: ImageSet, start: number, views: typeof augment) =>
       Batches.evaluation(
-        { set: images, batchSize: CHUNK, size, augment: views },
+        { set: images, batchSize, size, augment: views },
         ({ indices, unit, valid }) =>
           Effect.map(
             codesOf({ indices: indices.map((index) => index + start), unit }, valid),

@@ -12,6 +12,7 @@ import * as Dim from "../../shapes/Dim.ts"
 import type { HostTensor } from "../../shapes/HostTensor.ts"
 import * as NetworkRows from "../evaluate/NetworkRows.ts"
 import * as ShownView from "../trained/ShownView.ts"
+import * as Batches from "../training/Batches.ts"
 
 /** The options of an attention. */
 export interface AttentionOptions {
@@ -47,8 +48,8 @@ const BATCH = 32
 const rowsOf = (outputs: { readonly attention: HostTensor<[number, number, number], "float32"> }) =>
   outputs.attention.data
 
-const open = (network: NetworkRows.Network, block: number) => {
-  const batchSize = Dim.named("batch", BATCH)
+const open = (network: NetworkRows.Network, block: number, images: number) => {
+  const batchSize = Dim.named("batch", images)
   return NetworkRows.openKind(network, {
     tokenizer: (sizes, open) => open(TokenizerStep.attention(sizes, batchSize, block), rowsOf),
     backbone: (sizes, open) => open(PretrainStep.attention(sizes, batchSize, block), rowsOf),
@@ -101,8 +102,8 @@ export const attention = Effect.fn("patchword.attention")(function*<E, R>(
   const block = yield* blockOf(network, options)
   const { grid, heads, patches } = NetworkRows.vitOf(network)
   const [length, width] = [patches + 1, heads * (patches + 1)]
-  const run = yield* open(network, block)
-  yield* NetworkRows.each(network, run, { batchSize: BATCH, what: "attention" }, width)(
+  const opened = yield* open(network, block, Batches.fitting(BATCH, set))
+  yield* NetworkRows.each(network, opened, "attention", width)(
     set,
     (rows, places, batch) =>
       use(places.map((index, at): Attention => {

@@ -12,6 +12,7 @@ import * as Dim from "../../shapes/Dim.ts"
 import type { HostTensor } from "../../shapes/HostTensor.ts"
 import * as NetworkRows from "../evaluate/NetworkRows.ts"
 import * as ShownView from "../trained/ShownView.ts"
+import * as Batches from "../training/Batches.ts"
 
 /** The options of the components. */
 export interface PcaOptions {
@@ -51,8 +52,8 @@ export const FIT_ON = 32
 
 const rowsOf = (outputs: { readonly target: HostTensor<[number, number, number], "float32"> }) => outputs.target.data
 
-const open = (network: NetworkRows.Network) => {
-  const batchSize = Dim.named("batch", BATCH)
+const open = (network: NetworkRows.Network, images: number) => {
+  const batchSize = Dim.named("batch", images)
   return NetworkRows.openKind(network, {
     tokenizer: (sizes, open) => open(TokenizerStep.patchFeatures(sizes, batchSize), rowsOf),
     backbone: (sizes, open) => open(PretrainStep.patchFeatures(sizes, batchSize), rowsOf),
@@ -77,7 +78,8 @@ export const pca = Effect.fn("patchword.pca")(function*<E, R>(
   yield* Effect.annotateCurrentSpan({ "patchword.split": set.name, "patchword.images": set.length })
   const { grid, patches, width } = NetworkRows.vitOf(network)
   const length = patches * width
-  const eachOf = NetworkRows.each(network, yield* open(network), { batchSize: BATCH, what: "patch features" }, length)
+  const opened = yield* open(network, Batches.fitting(BATCH, set))
+  const eachOf = NetworkRows.each(network, opened, "patch features", length)
   const fitted = Math.min(fitOn, set.length)
   const rows = new Float32Array(fitted * length)
   const first = ImageSet.subset(set, Array.from({ length: fitted }, (_, i) => i))

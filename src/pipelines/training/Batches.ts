@@ -235,6 +235,13 @@ export interface EvaluationOptions {
   readonly augment: AugmentConfig
 }
 
+/**
+ * Returns the number of images of the batches of an evaluation: `most`, or the number of images of the largest set if that is less. It
+ * depends on whole sets alone, not on what is left to do, because it decides about the last bits of results.
+ */
+export const fitting = (most: number, ...sets: ReadonlyArray<Pick<ImageSet.ImageSet, "length">>): number =>
+  Math.max(1, Math.min(most, Math.max(...sets.map(({ length }) => length))))
+
 /** Makes one batch of central views, of the images from `start` on. Fails as the images do. */
 export const central = Effect.fnUntraced(function*(options: EvaluationOptions, start: number) {
   const { augment, batchSize, secondSize, set, size } = options
