@@ -6,10 +6,12 @@ import * as Mask from "../../src/domain/method/Mask.ts"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
 import { evaluatePretraining, evaluateTokenizer } from "../../src/pipelines/evaluate/Evaluate.ts"
+import * as MaskedCodes from "../../src/pipelines/evaluate/MaskedCodes.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
 import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
 import * as Masking from "../../src/pipelines/training/Masking.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
+import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import { machine, micro, sets } from "./kit.ts"
 
 const preset = micro({ duration: 3 })
@@ -30,6 +32,28 @@ const alone = Effect.provide(Runs.layerMemory(), { local: true })
 
 describe("masks of pretraining", () => {
   layer(machine)((it) => {
+    it.effect("leave repeated images out of the loss", () =>
+      Effect.gen(function*() {
+        const network = Backbone.untrained(preset.pretrain, 16)
+        const { imageSize, patches } = preset.pretrain.vit
+        const length = 3 * imageSize ** 2
+        const pixels = Float32Array.from({ length: 3 * length }, (_, at) => Math.sin(at * at))
+        const truth = Array.from({ length: 3 * patches }, (_, at) => (7 * at) % 16)
+        const lossOf = Effect.fnUntraced(function*(indices: ReadonlyArray<number>, valid: number) {
+          const data = Float32Array.from(
+            indices.flatMap((at) => Array.from(pixels.slice(at * length, (at + 1) * length)))
+          )
+          const normalised = HostTensor.make([indices.length, 3, imageSize, imageSize], "float32", data)
+          const predict = yield* MaskedCodes.open(network, indices.length)
+          const codes = indices.flatMap((at) => truth.slice(at * patches, (at + 1) * patches))
+          return (yield* predict({ indices, normalised, valid }, codes)).loss
+        })
+        const each = yield* Effect.forEach([0, 1, 2], (index) => lossOf([index], 1))
+        const mean = each.reduce((a, b) => a + b, 0) / 3
+        assert.closeTo(yield* lossOf([0, 1, 2, 2, 2], 3), mean, 1e-5)
+        assert.notEqual(each[0], each[2])
+      }))
+
     it.effect("are blocks, random patches, or one's own", () =>
       Effect.gen(function*() {
         const tokenizer = yield* alone(trainTokenizer(preset.tokenizer))

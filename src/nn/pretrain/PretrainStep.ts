@@ -32,7 +32,7 @@ import { argMax } from "../../shapes/Codes.ts"
 import { pmean } from "../../shapes/Collective.ts"
 import { add } from "../../shapes/Elementwise.ts"
 import { valueAndGradient } from "../../shapes/Gradient.ts"
-import { accuracy, crossEntropy } from "../../shapes/Loss.ts"
+import { accuracy, crossEntropy, crossEntropyExcept } from "../../shapes/Loss.ts"
 import { layerNorm } from "../../shapes/Normalization.ts"
 import type { Inference, SpecOf, TrainStep } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
@@ -125,7 +125,13 @@ const weights = <N extends Mim.Sizes>(sizes: Readonly<N>): SpecOf<{ readonly par
   parameters: Mim.spec(sizes)
 })
 
-/** Makes the inference of the last block's most probable code of every masked patch, and its loss. */
+/** The label of a masked patch whose loss does not count, such as one of a repeated image. */
+export const UNCOUNTED = -1
+
+/**
+ * Makes the inference of the last block's most probable code of every masked patch, and its loss. The loss is the mean over all masked
+ * patches; those with the label `UNCOUNTED` add 0 to it.
+ */
 export const predict = <B extends number, M extends number, const N extends Mim.Sizes>(
   sizes: Readonly<N>,
   batch: { readonly size: B; readonly masked: M }
@@ -143,7 +149,7 @@ export const predict = <B extends number, M extends number, const N extends Mim.
       earlyLayer: sizes.aggregation?.earlyLayer ?? sizes.depth
     })
     const { last } = Mim.logits(parameters, tokens, sizes.epsilon)
-    return { predicted: argMax(last), loss: crossEntropy(last, labels) }
+    return { predicted: argMax(last), loss: crossEntropyExcept(last, labels, UNCOUNTED) }
   }
 })
 

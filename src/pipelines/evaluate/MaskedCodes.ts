@@ -12,7 +12,7 @@ import * as Masking from "../training/Masking.ts"
 export interface MaskedCodes extends Masking.Masked {
   /** The predicted code of each masked patch, `[B·N]`; 0 for the others. */
   readonly predicted: Int32Array
-  /** The mean cross entropy over the masked patches of the batch. */
+  /** The mean cross entropy over the masked patches of the valid images. */
   readonly loss: number
 }
 
@@ -22,7 +22,7 @@ export interface MaskedCodes extends Masking.Masked {
  * and as the engine does.
  */
 export const open = Effect.fnUntraced(function*(backbone: Backbone.Backbone, batchSize: number) {
-  const { mask, masking, seed } = backbone.config
+  const { mask, masking, seed, vit: { patches } } = backbone.config
   const { mask: drawn } = yield* Masking.of(backbone.config, backbone.mask)
   const inference = PretrainStep.predict(Backbone.sizes(backbone.config, backbone.codes), {
     size: Dim.named("batch", batchSize),
@@ -31,21 +31,25 @@ export const open = Effect.fnUntraced(function*(backbone: Backbone.Backbone, bat
   const handle = yield* Inference.open(inference, Backbone.weights(backbone))
   const { images: imageSpec, labels: rowSpec, mask: maskSpec } = inference.batch
   return Effect.fnUntraced(function*(
-    images: Pick<Batches.ImageBatch, "indices" | "normalised">,
+    images: Pick<Batches.EvaluationBatch, "indices" | "normalised" | "valid">,
     truth: ArrayLike<number>
   ) {
-    const { indices, normalised } = images
+    const { indices, normalised, valid } = images
     const keys = indices.map((index) => ({ seed, purpose: "evaluation/mask", epoch: 0, index }))
     const hidden = yield* Effect.fromResult(Masking.draw(drawn, masking, keys))
     const { loss, predicted } = yield* handle.run({
       images: HostTensor.make(imageSpec.shape, "float32", normalised.data),
       mask: HostTensor.make(maskSpec.shape, "bool", hidden.mask),
       rows: HostTensor.make(rowSpec.shape, "int32", hidden.rows),
-      labels: HostTensor.make(rowSpec.shape, "int32", hidden.rows.map((row) => truth[row]!))
+      labels: HostTensor.make(
+        rowSpec.shape,
+        "int32",
+        hidden.rows.map((row) => (row < valid * patches ? truth[row]! : PretrainStep.UNCOUNTED))
+      )
     })
     const all = new Int32Array(truth.length)
     hidden.rows.forEach((row, i) => (all[row] = predicted.data[i]!))
-    const found: MaskedCodes = { ...hidden, predicted: all, loss: HostTensor.item(loss) }
+    const found: MaskedCodes = { ...hidden, predicted: all, loss: HostTensor.item(loss) * batchSize / valid }
     return found
   })
 })
