@@ -1,5 +1,5 @@
 /** Pretraining by masked image modelling: predicts the codes of masked patches (paper, sections 2.3 and 2.4). */
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import * as Config from "../domain/config/Config.ts"
 import * as Model from "../domain/config/Model.ts"
 import { PretrainConfig } from "../domain/config/PretrainConfig.ts"
@@ -10,6 +10,8 @@ import * as WeightDecay from "../domain/method/WeightDecay.ts"
 import * as Grid from "../domain/values/Grid.ts"
 import { Images } from "../layers/images/Images.ts"
 import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
+import { Progress } from "../layers/run/Progress.ts"
+import { Runs } from "../layers/run/Runs.ts"
 import * as InitialValues from "../layers/weights/InitialValues.ts"
 import * as Weights from "../layers/weights/Weights.ts"
 import * as DropPath from "../nn/blocks/DropPath.ts"
@@ -131,6 +133,19 @@ const measure = ({ accuracy_1, accuracy_2, gradientNorm, loss, loss_1, loss_2 }:
   gradientNorm: HostTensor.item(gradientNorm)
 })
 
+/** Says that the run has another tokenizer than the given one: what is measured of both does not fit together. */
+const tellOther = Effect.fnUntraced(function*(stage: string, given: string) {
+  // A tokenizer that cannot be read is no reason to stop: it is not used.
+  const held = yield* Effect.orElseSucceed((yield* Runs).weights("tokenizer"), Option.none)
+  const own = Option.map(held, ({ tensors }) => Weights.digest(tensors))
+  if (Option.isNone(own) || own.value === given) return
+  yield* (yield* Progress).message(
+    `${stage}: the tokenizer that was given is not the one of the run (SHA-256 ${
+      given.slice(0, 12)
+    }; that of the run is ${own.value.slice(0, 12)})`
+  )
+})
+
 /** The options of pretraining in addition to its configuration. */
 export interface PretrainOptions extends Stage.StageOptions {
   /** A mask generator of one's own. The configuration must name no mask pattern, or this one. Files contain its name. */
@@ -161,6 +176,7 @@ export const pretrain = Effect.fn("patchword.pretrain")(function*(
   const codes = tokenizer.config.codebook.size
   const step = stepOf(config, codes)
   const teacherDigest = Weights.digest(tokenizer.tensors)
+  yield* tellOther(stage, teacherDigest)
   const batches = yield* data(stage, config, tokenizer, set, mask)
   const look = HealthWatch.ofBackbone(stage, config, codes, config.optimizer.steps(batches.stepsPerEpoch))
   const tensors = yield* Stage.train({

@@ -239,6 +239,61 @@ layer(Layer.merge(machine, NodeServices.layer))("the doctor", (it) => {
       assert.deepStrictEqual(yield* illnesses(0.9 * Math.log(16), 0.2), [[]])
     }))
 
+  it.effect(
+    "takes the codes of no tokenizer but the one that the network was trained on",
+    () =>
+      Effect.gen(function*() {
+        cpSync(at("whole"), at("mixed"), { recursive: true })
+        const row = (step: number) => JSON.stringify({ stage: "pretrain", step, loss_1: 2.4, accuracy_1: 0.2 })
+        writeFileSync(at("mixed", "log.jsonl"), Array.from({ length: 100 }, (_, i) => `${row(i + 1)}\n`).join(""))
+        const ofNetwork = Effect.map(
+          diagnose(at("mixed")),
+          ({ stages }) => stages.find(({ stage }) => stage === "pretrain")!
+        )
+        const own = yield* ofNetwork
+        assert.deepStrictEqual(own.notes, [
+          "the weights are of step 30, and the log ends at step 100: figures of the two are of different states"
+        ])
+        const overEntropy = (health: typeof own) => health.figures.find(({ name }) => name === "lossOverEntropy")!
+        assert.strictEqual(overEntropy(own).on, "steps 91 to 100 of the log")
+
+        const file = at("mixed", "stages", "tokenizer.safetensors")
+        const weights = yield* Weights.read(file)
+        const counts = weights.tensors["quantize.cluster_size"]!
+        const tensors = {
+          ...weights.tensors,
+          "quantize.cluster_size": { ...counts, data: counts.data.map((_, code) => (code < 2 ? 8 : 0)) }
+        }
+        const before = Weights.digest(weights.tensors)
+        yield* Weights.write(file, { ...weights, tensors } as typeof weights)
+        const other = yield* ofNetwork
+        assert.deepStrictEqual([other.findings, overEntropy(other).on], [[], "steps 91 to 100 of the log, even codes"])
+        assert.closeTo(overEntropy(other).value, 2.4 / Math.log(16), 1e-12)
+        assert.strictEqual(
+          other.notes![0],
+          `the run does not have the tokenizer that the network was trained on (SHA-256 ${
+            before.slice(0, 12)
+          }; the run has ` +
+            `tokenizer ${
+              Weights.digest(tensors as typeof weights.tensors).slice(0, 12)
+            }), so its codes count as evenly used`
+        )
+
+        const said: Array<string> = []
+        const message = (text: string) => Effect.sync(() => void said.push(text))
+        const tokenizer = yield* Artifact.tokenizer(at("whole"))
+        yield* pretrain(preset.pretrain, tokenizer, {}).pipe(
+          Effect.provideService(Progress, { ...silent, message }),
+          Effect.provide(runIn("mixed"))
+        )
+        assert.match(
+          said[0]!,
+          /^pretrain: the tokenizer that was given is not the one of the run \(SHA-256 \w{12}; that of/
+        )
+      }),
+    60_000
+  )
+
   it.effect("refuses what is no run, an empty one, and a damaged report", () =>
     Effect.gen(function*() {
       assert.strictEqual((yield* Effect.flip(diagnose(at("none"))))._tag, "NoRun")

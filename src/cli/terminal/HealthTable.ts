@@ -20,12 +20,13 @@ const praise = ({ figures }: StageHealth): string =>
     : "no figure could be judged yet, so it may be healthy or not"
 
 const stage = (one: StageHealth): string => {
-  const { figures, finished, missing, step } = one
+  const { figures, finished, missing, notes = [], step } = one
   const count = one.findings.length
   return [
     `${one.stage}, step ${step}${finished ? "" : ", not finished"}: ${
       count === 0 ? praise(one) : count === 1 ? "1 finding" : `${count} findings, the root of them first`
     }`,
+    ...notes.map((note) => `note: ${note}`),
     "",
     ...findings(one),
     ...columns([

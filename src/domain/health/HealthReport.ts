@@ -49,6 +49,8 @@ export const StageHealth = Schema.Struct({
   finished: Schema.Boolean,
   /** SHA-256 of the weights of a finished stage. Reports of former versions do not have it. */
   weights: Schema.optionalKey(Schema.String),
+  /** What to know about its figures: that the run has another tokenizer, or a log of other steps. Absent if there is nothing. */
+  notes: Schema.optionalKey(Schema.Array(Schema.String)),
   figures: Schema.Array(Judged),
   findings: Schema.Array(Diagnosis.Finding),
   missing: Schema.Array(Missing)
@@ -74,7 +76,7 @@ export const HealthReport = Schema.Struct({
 export type HealthReport = typeof HealthReport.Type
 
 /** The facts about a stage besides its figures. */
-export type About = Pick<StageHealth, "stage" | "step" | "finished" | "weights" | "missing">
+export type About = Pick<StageHealth, "stage" | "step" | "finished" | "weights" | "notes" | "missing">
 
 const judged = (measured: Measured): Judged => {
   const { name, value } = measured

@@ -58,13 +58,27 @@ const missing = (
 type Rows = ReadonlyArray<LogFigures.Row>
 
 /** The facts about a state for its health. */
-const aboutOf = ({ finished, network, stage, step }: RunState.RunState) => ({
-  stage,
-  step,
-  finished,
-  // A stage that trains has other weights soon.
-  ...(finished ? { weights: Weights.digest(network.tensors) } : {})
-})
+const aboutOf = (
+  { finished, network, stage, step }: RunState.RunState,
+  rows: Rows,
+  notes: ReadonlyArray<string> = []
+) => {
+  const last = rows.at(-1)?.["step"]
+  const all = typeof last === "number" && last !== step
+    ? [
+      ...notes,
+      `the weights are of step ${step}, and the log ends at step ${last}: figures of the two are of different states`
+    ]
+    : notes
+  return {
+    stage,
+    step,
+    finished,
+    // A stage that trains has other weights soon.
+    ...(finished ? { weights: Weights.digest(network.tensors) } : {}),
+    ...(all.length > 0 ? { notes: all } : {})
+  }
+}
 
 /** The looks at images that a diagnosis takes. Without images there is none. */
 interface Looks<E, R> {
@@ -130,18 +144,38 @@ const ofTokenizer = Effect.fnUntraced(function*<E, R>(
     }
     return `the log has ${rows.length} rows of the stage, and these need ${LogFigures.FEWEST} with such columns`
   }
-  const about = { ...aboutOf(state), missing: missing(HealthFigure.TOKENIZER, found, why) }
+  const about = { ...aboutOf(state, rows), missing: missing(HealthFigure.TOKENIZER, found, why) }
   return HealthReport.ofTokenizer(about, config, found)
 })
+
+/** A tokenizer of the run. */
+interface Held {
+  readonly stage: string
+  /** SHA-256 of its weights; undefined while it trains. */
+  readonly weights: string | undefined
+  readonly chance: LogFigures.Chance | undefined
+}
+
+const short = (digest = "not finished"): string => digest.slice(0, 12)
+
+/** Says that the run has tokenizers, but not the one that a network was trained on. */
+const otherTokenizer = (taughtBy: string | undefined, held: ReadonlyArray<Held>): ReadonlyArray<string> =>
+  taughtBy === undefined || held.length === 0 || held.some(({ weights }) => weights === taughtBy) ? [] : [
+    `the run does not have the tokenizer that the network was trained on (SHA-256 ${short(taughtBy)}; the run has ${
+      held.map(({ stage, weights }) => `${stage} ${short(weights)}`).join(", ")
+    }), so its codes count as evenly used`
+  ]
 
 const ofBackbone = Effect.fnUntraced(function*<E, R>(
   state: RunState.RunState,
   model: Extract<RunState.RunState["network"], { _tag: "Backbone" }>,
   rows: Rows,
-  chance: LogFigures.Chance | undefined,
+  held: ReadonlyArray<Held>,
   looks: Looks<E, R>
 ) {
+  const { taughtBy } = state
   const seen = looks.on === undefined ? {} : yield* looks.backbone(model)
+  const chance = taughtBy === undefined ? undefined : held.find(({ weights }) => weights === taughtBy)?.chance
   // Evenly used codes have the most entropy and the least top share. So no network is accused that the true ones would not accuse.
   const even = { entropy: Math.log(model.codes), topShare: 1 / model.codes }
   const found = joined([
@@ -155,7 +189,8 @@ const ofBackbone = Effect.fnUntraced(function*<E, R>(
     ON_IMAGES.has(name)
       ? "these need images (--images)"
       : `the log has ${rows.length} rows of the stage, and these need ${LogFigures.FEWEST_OF_PRETRAINING} with such columns`
-  const about = { ...aboutOf(state), missing: missing(HealthFigure.BACKBONE, found, why) }
+  const notes = otherTokenizer(taughtBy, held)
+  const about = { ...aboutOf(state, rows, notes), missing: missing(HealthFigure.BACKBONE, found, why) }
   return HealthReport.ofBackbone(about, model.config, found)
 })
 
@@ -163,7 +198,7 @@ const examined = Effect.fnUntraced(
   function*<E, R>(run: string, images: HealthReport.HealthReport["images"], looks: Looks<E, R>) {
     yield* Effect.annotateCurrentSpan("patchword.run", run)
     const log = yield* RunState.readLog(run)
-    let chance: LogFigures.Chance | undefined
+    const held: Array<Held> = []
     const stages = yield* RunState.each(
       run,
       Effect.fnUntraced(function*(state: RunState.RunState) {
@@ -171,13 +206,14 @@ const examined = Effect.fnUntraced(
         const { network } = state
         const health: HealthReport.StageHealth = network._tag === "Tokenizer"
           ? yield* ofTokenizer(state, network, rows, looks)
-          : yield* ofBackbone(state, network, rows, chance, looks)
+          : yield* ofBackbone(state, network, rows, held, looks)
         const seen: Figures = Object.fromEntries(health.figures.map(({ name, value }) => [name, value]))
         // Running counts are of the images of the training, as the log of the pretraining is.
-        const { entropy, topShare } = network._tag === "Tokenizer"
-          ? CodebookFigures.ofRunningCounts(network.config, network.tensors) ?? seen
-          : {}
-        if (entropy !== undefined && topShare !== undefined) chance = { entropy, topShare }
+        if (network._tag === "Tokenizer") {
+          const { entropy, topShare } = CodebookFigures.ofRunningCounts(network.config, network.tensors) ?? seen
+          const chance = entropy === undefined || topShare === undefined ? undefined : { entropy, topShare }
+          held.push({ stage: state.stage, weights: health.weights, chance })
+        }
         return health
       })
     )

@@ -43,12 +43,12 @@ const absent = ({ figures, why }: Missing): Html =>
 `
 
 const stage = (one: StageHealth): Html => {
-  const { figures, findings, finished, missing, step } = one
+  const { figures, findings, finished, missing, notes = [], step } = one
   const id = `health-${one.stage}`
   return html`<section aria-labelledby="${id}"><h3 id="${id}">${one.stage} <span class="muted">${
     finished ? "" : "not finished, "
   }step ${Numbers.count(step)}</span></h3>
-${
+${notes.map((note) => html`<p class="note">${note}.</p>\n`)}${
     findings.length === 0
       ? html`<p class="verdict">${
         figures.some(({ healthy }) => healthy !== undefined)

@@ -37,6 +37,8 @@ export interface RunState {
   /** Number of steps that the state has learned from. */
   readonly step: number
   readonly finished: boolean
+  /** SHA-256 of the weights of the teacher or the tokenizer that it learned from; undefined if it is not known. */
+  readonly taughtBy: string | undefined
   readonly network: Examined & { readonly tensors: Weights.Tensors }
   /** The checkpoint before the state, if one is kept. */
   readonly before?: { readonly step: number; readonly tensors: Weights.Tensors }
@@ -53,6 +55,9 @@ const official = (weights: Weights.Tensors): Weights.Tensors =>
         : []
     )
   )
+
+/** Returns the second digest of a stage's data: that of its teacher or its tokenizer. */
+const teacherOf = (dataDigest: string): string | undefined => dataDigest.split(" ")[1]
 
 const widthOf = (tensors: Weights.Tensors, name: string): number => Number(tensors[name]?.shape[0] ?? 0)
 
@@ -95,17 +100,17 @@ const opened = Effect.fnUntraced(function*(run: string) {
       const model = known?.model
       return known === undefined || model === undefined || model._tag === "Classifier"
         ? undefined
-        : { stage, step: known.step, finished: true, model }
+        : { stage, step: known.step, finished: true, taughtBy: teacherOf(known.dataDigest), model }
     }
     const step = (yield* stepsOf(stage)).at(-1)
     if (step === undefined) return undefined
-    const { config, weights } = yield* checkpoints.read(stage, step)
+    const { config, dataDigest, weights } = yield* checkpoints.read(stage, step)
     const model = modelOf(config, official(weights))
-    return model && { stage, step, finished: false, model }
+    return model && { stage, step, finished: false, taughtBy: teacherOf(dataDigest), model }
   })
 
   const load = Effect.fnUntraced(function*(known: About) {
-    const { finished, model, stage, step } = known
+    const { finished, model, stage, step, taughtBy } = known
     const at = (step: number) => Effect.map(checkpoints.read(stage, step), ({ weights }) => official(weights))
     const source = finished ? fileOf(stage) : `step ${step} of ${stage}`
     const tensors = finished ? (yield* Weights.read(source)).tensors : yield* at(step)
@@ -118,6 +123,7 @@ const opened = Effect.fnUntraced(function*(run: string) {
       stage,
       step,
       finished,
+      taughtBy,
       network,
       ...(older === undefined ? {} : { before: { step: older, tensors: yield* at(older) } })
     }
@@ -127,7 +133,7 @@ const opened = Effect.fnUntraced(function*(run: string) {
   return { stages: [...new Set([...finished, ...begun])].toSorted(), about, load }
 })
 
-interface About extends Pick<RunState, "stage" | "step" | "finished"> {
+interface About extends Pick<RunState, "stage" | "step" | "finished" | "taughtBy"> {
   readonly model: Examined
 }
 
