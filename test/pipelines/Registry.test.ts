@@ -7,6 +7,7 @@ import { join } from "node:path"
 import { afterAll } from "vitest"
 import { Progress } from "../../src/layers/run/Progress.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
+import * as Weights from "../../src/layers/weights/Weights.ts"
 import { best } from "../../src/pipelines/runs/Best.ts"
 import * as Comparison from "../../src/pipelines/runs/Comparison.ts"
 import * as Registry from "../../src/pipelines/runs/Registry.ts"
@@ -72,6 +73,20 @@ describe("Registry", () => {
       assert.deepStrictEqual((yield* Registry.read(at("state", "far"))).owner, { pid: nobody, host: "elsewhere" })
       const failed = { "stages/replay/pretrain-step-6.safetensors": "" }
       assert.deepStrictEqual(yield* stateOf("failed", failed), ["failed", "finished", "failed"])
+      const timed = {
+        stage: "pretrain",
+        step: 5,
+        steps: 5,
+        seconds: 10,
+        secondsWaitedForData: 0,
+        total: 20,
+        batchSize: 4
+      }
+      const leftOf = (name: string, more: Readonly<Record<string, unknown>>) => {
+        run(at("state", name), { "log.jsonl": log, ...done, "timings.jsonl": rows([timed]), ...more })
+        return Effect.map(Registry.read(at("state", name)), ({ stages }) => stages[1]!.secondsLeft)
+      }
+      assert.deepStrictEqual([yield* leftOf("slow", {}), yield* leftOf("failed", failed)], [30, undefined])
       assert.strictEqual((yield* Registry.read(at("state", "failed"))).stages[1]!.failedAt, 6)
       assert.deepStrictEqual(
         yield* stateOf("past", { "stages/replay/pretrain-step-3.safetensors": "" }),
@@ -255,6 +270,24 @@ describe("Registry", () => {
       const error = yield* Effect.flip(best([at("pair")], "probe/vla"))
       assert.match(error.message, /no figure "probe\/vla".*probe\/pretrain\/val/s)
       assert.strictEqual(error[Runtime.errorExitCode], 66)
+    })))
+
+  it.effect("tells pretrainings on different tokenizers apart", () =>
+    provided(Effect.gen(function*() {
+      const pretrained = Effect.fnUntraced(function*(name: string, teacherDigest: string) {
+        run(at("taught", name), { "stages/pretrain.json": {} })
+        const about = { stage: "pretrain", configDigest: "", dataDigest: "", teacher: "tokenizer", step: 3, seed: 0 }
+        const weights = Weights.make({}, new Weights.Provenance({ ...about, teacherDigest }))
+        yield* Weights.write(at("taught", name, "stages", "pretrain.safetensors"), weights)
+        return at("taught", name)
+      })
+      const one = yield* pretrained("one", "a".repeat(64))
+      const two = yield* pretrained("two", "b".repeat(64))
+      run(at("taught", "none"))
+      assert.deepStrictEqual((yield* Comparison.diff([one, two, one])).config, [
+        { key: "tokenizer of pretrain (SHA-256)", values: ["aaaaaaaaaaaa", "bbbbbbbbbbbb", "aaaaaaaaaaaa"] }
+      ])
+      assert.deepStrictEqual((yield* Comparison.diff([one, one, at("taught", "none")])).config, [])
     })))
 
   it.effect("has the figures of drawn pictures, in their units", () =>

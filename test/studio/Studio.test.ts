@@ -7,7 +7,9 @@ import { createServer, get } from "node:http"
 import { networkInterfaces } from "node:os"
 import * as CompletionSample from "../../src/layers/run/CompletionSample.ts"
 import * as Notes from "../../src/layers/run/Notes.ts"
+import * as OtherWeights from "../../src/pipelines/artifacts/OtherWeights.ts"
 import * as HealthFile from "../../src/pipelines/doctor/HealthFile.ts"
+import * as Registry from "../../src/pipelines/runs/Registry.ts"
 import * as Exported from "../../src/studio/Exported.ts"
 import * as Events from "../../src/studio/server/Events.ts"
 import * as News from "../../src/studio/server/News.ts"
@@ -96,7 +98,21 @@ describe("the server of the studio", () => {
       assert.include(completed, `data:image/png;base64,${png}`)
       assert.notInclude(completed, "<img src=x")
       yield* fs.writeFileString(path.join(run, "health.json"), "{")
-      assert.include(yield* shown("doctor"), "This part cannot be shown")
+      const remedy = `patchword doctor ${run} makes it anew`
+      assert.match(
+        yield* shown("doctor"),
+        new RegExp(`This part cannot be shown[^]*health\\.json is damaged[^]*<p>${remedy}`)
+      )
+      const [problem] = yield* Effect.flatMap(Registry.read(run), OtherWeights.ofRun)
+      assert.match(problem!, new RegExp(`health\\.json is damaged[^]*; ${remedy}$`))
+      yield* fs.remove(path.join(run, "results"), { recursive: true })
+      yield* fs.remove(path.join(run, "report.json"))
+      assert.match(yield* shown("overview"), /This run has no figures yet\.(?![^]*patchword probe)/)
+      for (const stage of ["tokenizer", "pretrain-long"]) {
+        yield* fs.writeFileString(path.join(run, `stages/${stage}.json`), "{}")
+        yield* fs.writeFileString(path.join(run, `stages/${stage}.safetensors`), "")
+        assert.include(yield* shown("overview"), `patchword probe ${run}/${stage} --images`)
+      }
       for (const inner of ["atlas/codes/1", "atlas/none", "doctor/none"]) {
         const { status } = yield* ask(address, `/runs/demo/${inner}`)
         assert.strictEqual(status, inner.startsWith("atlas") ? 200 : 404, inner)

@@ -47,14 +47,16 @@ export class NotARun extends TaggedError<NotARun>()("NotARun", { found: Schema.A
 /** A file of the folder differs from what was written. */
 export class Unreadable extends TaggedError<Unreadable>()("Unreadable", {
   file: Schema.String,
-  problem: Schema.String
+  problem: Schema.String,
+  /** What makes the file anew, if something does. */
+  remake: Schema.optionalKey(Schema.String)
 }) {
   override readonly [Runtime.errorExitCode] = 65
   get finding() {
     return `${this.file} is damaged (${this.problem})`
   }
   get remedy() {
-    return "restore it, or begin again in another folder"
+    return this.remake ?? "restore it, or begin again in another folder"
   }
 }
 

@@ -111,4 +111,4 @@ export const ofRun = (
     const now = yield* RunDigests.of(folder)
     const old = Option.isNone(report) ? [] : health(report.value, run, now)
     return [...sentences(made, now), ...old.map((one) => `${one}. patchword doctor ${folder} examines it again`)]
-  }).pipe(Effect.catch((error) => Effect.succeed([error.finding])))
+  }).pipe(Effect.catch(({ finding, remedy }) => Effect.succeed([`${finding}; ${remedy}`])))

@@ -45,7 +45,11 @@ export const read = Effect.fnUntraced(function*(run: string) {
   const path = yield* Path.Path
   const found = yield* Files.ifThere(readText(path.join(run, NAME)))
   if (Option.isNone(found)) return Option.none<HealthReport>()
+  const remake = `patchword doctor ${run} makes it anew`
   return Option.some(
-    yield* Effect.mapError(parse(found.value), (error) => new Unreadable({ file: NAME, problem: Explain.of(error) }))
+    yield* Effect.mapError(
+      parse(found.value),
+      (error) => new Unreadable({ file: NAME, problem: Explain.of(error), remake })
+    )
   )
 }, (self, run) => within(run)(self))

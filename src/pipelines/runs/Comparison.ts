@@ -75,6 +75,24 @@ const settings = (values: ReadonlyArray<Json.Json>): ReadonlyArray<Setting> => {
   }))
 }
 
+/** Lists stages that learned from different tokenizers or teachers, with the beginnings of their digests. */
+const teachers = (runs: ReadonlyArray<Run>): ReadonlyArray<Setting> => {
+  const taught = runs.map(({ stages }) =>
+    new Map(stages.flatMap(({ stage, taughtBy }) =>
+      taughtBy === undefined ? [] : [[
+        `${taughtBy.teacher === "tokenizer" ? "tokenizer" : "teacher"} of ${stage} (SHA-256)`,
+        taughtBy.digest
+      ]]
+    ))
+  )
+  const keys = [...new Set(taught.flatMap((known) => [...known.keys()]))]
+  return keys.flatMap((key) =>
+    new Set(taught.flatMap((known) => known.get(key) ?? [])).size < 2
+      ? []
+      : [{ key, values: taught.map((known) => known.get(key)?.slice(0, 12) ?? "absent") }]
+  )
+}
+
 /** The key of a figure among those of several runs: two figures of one key can be compared. */
 const keyOf = (figure: Figure, isAlone: boolean): string => isAlone ? figure.name : Figures.label(figure)
 
@@ -124,7 +142,7 @@ export const shortNames = (paths: ReadonlyArray<string>): ReadonlyArray<string> 
 export const of = (runs: ReadonlyArray<Run>): Comparison => ({
   runs,
   names: shortNames(runs.map(({ path }) => path)),
-  config: settings(runs.map(({ config }) => config)),
+  config: [...settings(runs.map(({ config }) => config)), ...teachers(runs)],
   environment: settings(runs.map(({ computedOn, machine }) => {
     const known = Json.isObject(machine) ? machine : {}
     return { ...known, ...(computedOn.length > 0 && { engine: computedOn.map(ComputedOn.show).join(", then ") }) }

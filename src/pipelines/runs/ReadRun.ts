@@ -11,6 +11,7 @@ import * as FidelityResults from "../../layers/run/FidelityResults.ts"
 import * as Notes from "../../layers/run/Notes.ts"
 import * as Results from "../../layers/run/Results.ts"
 import { Environment, evaluationsOf, type Row } from "../../layers/run/Runs.ts"
+import * as Weights from "../../layers/weights/Weights.ts"
 import * as Figures from "./Figures.ts"
 import * as Rows from "./Rows.ts"
 import type { Figure, Run, StageState, State } from "./Run.ts"
@@ -107,6 +108,13 @@ const partsOf = Effect.fnUntraced(function*({ fs, path }: Files.Files, run: stri
   return parts
 })
 
+/** Reads what weights learned from. Weights that tell nothing, or cannot be read, are no reason to show no run. */
+const teacherOf = Effect.fnUntraced(function*(file: string): Effect.fn.Return<StageState["taughtBy"], never, Io> {
+  const known = Option.getOrUndefined(yield* Effect.orElseSucceed(Weights.readProvenance(file), Option.none))
+  const { teacher, teacherDigest: digest } = known ?? {}
+  return teacher === undefined || digest === undefined ? undefined : { teacher, digest }
+})
+
 const metricsOf = ({ stage: _, step: __, ...rest }: Row): Readonly<Record<string, number>> =>
   Object.fromEntries(Object.entries(rest).flatMap(([name, value]) => typeof value === "number" ? [[name, value]] : []))
 
@@ -119,10 +127,11 @@ const stageOf = (
     readonly evaluation: Row | undefined
     readonly config: Json.Json
     readonly running: boolean
+    readonly taughtBy: StageState["taughtBy"]
     readonly continuedFrom: StageState["continuedFrom"]
   }
 ): StageState => {
-  const { config, continuedFrom, evaluation, last, parts, running, timed } = about
+  const { config, continuedFrom, evaluation, last, parts, running, taughtBy, timed } = about
   const checkpoints = parts.checkpoints.get(stage) ?? []
   const configured = lengthOf(config, stage)
   const step = Math.max(last?.step ?? 0, timed?.step ?? 0, checkpoints.at(-1) ?? 0)
@@ -139,11 +148,12 @@ const stageOf = (
     ...(total === undefined || total === 0 ? {} : { total }),
     ...(timed === undefined ? {} : { seconds: timed.seconds }),
     ...(each === undefined || each === 0 || batchSize === undefined ? {} : { imagesPerSecond: batchSize / each }),
-    ...(finished || each === undefined || total === undefined ? {} : { secondsLeft: Math.max(0, total - step) * each }),
+    ...(finished || failed || each === undefined || total === undefined ? {} : { secondsLeft: Math.max(0, total - step) * each }),
     checkpoints,
     ...(failed ? { failedAt } : {}),
     ...(last === undefined ? {} : { last: metricsOf(last) }),
     ...(evaluation === undefined ? {} : { evaluation: { step: evaluation.step, ...metricsOf(evaluation) } }),
+    ...(taughtBy === undefined ? {} : { taughtBy }),
     ...(continuedFrom === undefined ? {} : { continuedFrom })
   }
 }
@@ -235,7 +245,11 @@ export const read = Effect.fn("patchword.Registry.read")(
     }
     const known = [...new Set(seen)].filter((stage) => !evaluations.has(stage)).toSorted((a, b) => rank(a) - rank(b))
     const newest = log.rows.findLast(({ stage }) => known.includes(stage))?.stage
-    const stages = known.map((stage) =>
+    const taught = yield* Effect.forEach(known, (stage) =>
+      parts.finished.has(stage)
+        ? teacherOf(at(path.join("stages", `${stage}.safetensors`)))
+        : Effect.succeed(undefined))
+    const stages = known.map((stage, i) =>
       stageOf(stage, {
         parts,
         timed: timed.get(stage),
@@ -243,6 +257,7 @@ export const read = Effect.fn("patchword.Registry.read")(
         evaluation: log.rows.findLast((row) => row.stage === evaluationsOf(stage)),
         config,
         running: isHeld && stage === newest,
+        taughtBy: taught[i],
         continuedFrom: Option.getOrUndefined(Record.get(continuedFrom, stage))
       })
     )

@@ -23,7 +23,7 @@ export interface StageState {
   readonly seconds?: number
   /** Images per second, in the newest part of the timings. */
   readonly imagesPerSecond?: number
-  /** Seconds that are left at that speed. */
+  /** Seconds that are left at that speed. A stage that failed or is finished has none. */
   readonly secondsLeft?: number
   /** The steps of its checkpoints, in ascending order. */
   readonly checkpoints: ReadonlyArray<number>
@@ -33,6 +33,8 @@ export interface StageState {
   readonly last?: Readonly<Record<string, number>>
   /** The last evaluation during its training, with the `step` after which it was made, if the log's end has it. */
   readonly evaluation?: Readonly<Record<string, number>>
+  /** The teacher or the tokenizer that a finished stage learned from, by its name and the SHA-256 of its weights. */
+  readonly taughtBy?: { readonly teacher: string; readonly digest: string }
   /** The state that it continued from, if any. */
   readonly continuedFrom?: ContinuedFrom.ContinuedFrom
 }

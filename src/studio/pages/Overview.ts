@@ -28,15 +28,19 @@ const figure = (found: Figure): Html =>
     found.images === undefined ? "" : Numbers.count(found.images)
   }</td></tr>\n`
 
-const figures = ({ figures: all, path }: Run): Html =>
-  all.length === 0
-    ? missing(
-      "This run has no figures yet.",
-      `patchword probe ${path}/pretrain --images IMAGES --tests val`
-    )
+/** The command that measures a finished network of the run: a pretrained one, or else a tokenizer. */
+const probing = ({ path, stages }: Run): string | undefined => {
+  const names = stages.flatMap(({ stage, state }) => state === "finished" ? [stage] : [])
+  const network = ["pretrain", "tokenizer"].flatMap((kind) => names.find((name) => name.startsWith(kind)) ?? [])[0]
+  return network && `patchword probe ${path}/${network} --images IMAGES --tests val`
+}
+
+const figures = (run: Run): Html =>
+  run.figures.length === 0
+    ? missing("This run has no figures yet.", probing(run))
     : html`<div class="scroll" role="region" aria-labelledby="figures" tabindex="0"><table>
 <thead><tr><th scope="col">Figure</th><th scope="col" class="number">Value</th><th scope="col" class="number">95 %</th><th scope="col" class="number">Images</th></tr></thead>
-<tbody>${all.map(figure)}</tbody></table></div>`
+<tbody>${run.figures.map(figure)}</tbody></table></div>`
 
 const section = (id: string, title: string, content: Html): Html =>
   html`<section aria-labelledby="${id}"><h2 id="${id}">${title}</h2>\n${content}\n</section>\n`
