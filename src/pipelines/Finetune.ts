@@ -344,6 +344,7 @@ export const finetune = Effect.fn("patchword.finetune")(function*(
     ].join(" "),
     holdout: set.holdout,
     model: Model.Classifier.make({ config, classes }),
+    isReplayable: true,
     seed: config.seed,
     step,
     ...made,

@@ -187,6 +187,7 @@ export const pretrain = Effect.fn("patchword.pretrain")(function*(
     dataDigest: `${set.digest} ${teacherDigest}`,
     holdout: set.holdout,
     model: Model.Backbone.make({ config, codes }),
+    isReplayable: true,
     teacher: "tokenizer",
     teacherDigest,
     seed: config.seed,

@@ -12,11 +12,12 @@
  * assert.strictEqual(error.message, "runs/none keeps no batch of a failed step; name the folder of a run in which a step failed")
  * ```
  */
-import { Effect, FileSystem, Option, Path, Runtime, Schema } from "effect"
+import { Effect, FileSystem, Option, Path, Result, Runtime, Schema } from "effect"
 import type * as Model from "../domain/config/Model.ts"
 import * as NonFiniteValue from "../domain/values/NonFiniteValue.ts"
 import { TaggedError } from "../domain/values/TaggedError.ts"
 import { Engine, type Reason } from "../layers/engine/Engine.ts"
+import * as Files from "../layers/files/Files.ts"
 import * as Checkpoints from "../layers/run/Checkpoints.ts"
 import * as Weights from "../layers/weights/Weights.ts"
 import * as AdamW from "../nn/optimizer/AdamW.ts"
@@ -24,6 +25,10 @@ import type { HostOf, TrainStep } from "../shapes/Step.ts"
 import * as Tree from "../shapes/Tree.ts"
 import * as Finetune from "./Finetune.ts"
 import * as Pretrain from "./Pretrain.ts"
+import * as Segment from "./Segment.ts"
+import * as TrainDecoder from "./TrainDecoder.ts"
+import * as Decoder from "./trained/Decoder.ts"
+import * as Segmenter from "./trained/Segmenter.ts"
 import * as Tokenizer from "./trained/Tokenizer.ts"
 import * as TrainTokenizer from "./TrainTokenizer.ts"
 
@@ -47,13 +52,18 @@ export class NothingToReplay extends TaggedError<NothingToReplay>()("NothingToRe
 }
 
 /** The step of a stage cannot be made from the file of its batch alone. */
-export class StepUnknown extends TaggedError<StepUnknown>()("StepUnknown", { file: Schema.String }) {
+export class StepUnknown extends TaggedError<StepUnknown>()("StepUnknown", {
+  stage: Schema.String,
+  /** The file of the batch. */
+  file: Schema.String
+}) {
   override readonly [Runtime.errorExitCode] = 65
   get finding() {
-    return `${this.file} does not say which step it is the batch of`
+    return `no step function is known for the stage ${this.stage}, whose batch is ${this.file}`
   }
   get remedy() {
-    return "give the step in code (Replay.take). Stages of your own, segmentations, decoders and batches of earlier versions need it"
+    return "give the step function in code: Replay.take takes one. Stages of your own, tokenizers with a quantizer given in code, " +
+      "and batches of earlier versions need it"
   }
 }
 
@@ -66,6 +76,8 @@ export interface Failed {
   /** The file of its batch. */
   readonly file: string
   readonly batch: Weights.Weights
+  /** The last failed step of each other stage, the newest first. */
+  readonly others: ReadonlyArray<Pick<Failed, "stage" | "step">>
 }
 
 /** What a replayed step ended in. */
@@ -82,42 +94,77 @@ export interface Replayed {
 
 const FILE = /^(.+)-step-(\d+)\.safetensors$/
 
-/** Finds the last failed step of a run, or of one of its stages. Fails with `NothingToReplay`, and if the batch cannot be read. */
+/**
+ * Finds the last failed step of a run, or of one of its stages, by the times of the files of the batches. Fails with
+ * `NothingToReplay`, and if the batch cannot be read.
+ */
 export const find = Effect.fn("patchword.Replay.find")(function*(run: string, stage?: string) {
   const [fs, path] = [yield* FileSystem.FileSystem, yield* Path.Path]
   const folder = path.join(run, "stages", "replay")
   const names = yield* Effect.orElseSucceed(fs.readDirectory(folder), (): ReadonlyArray<string> => [])
-  const all = names.flatMap((name) => {
-    const [, of, step] = FILE.exec(name) ?? []
-    return of === undefined ? [] : [{ stage: of, step: Number(step), file: path.join(folder, name) }]
-  })
-  const last = all.filter((one) => stage === undefined || one.stage === stage).toSorted((a, b) => a.step - b.step).at(
-    -1
+  const all = yield* Effect.forEach(
+    names.flatMap((name) => {
+      const [, of, step] = FILE.exec(name) ?? []
+      return of === undefined ? [] : [{ stage: of, step: Number(step), file: path.join(folder, name) }]
+    }),
+    (one) =>
+      Effect.map(Files.onFailure(one.file)(fs.stat(one.file)), ({ mtime }) => ({
+        ...one,
+        time: Option.match(mtime, { onNone: () => 0, onSome: (date) => date.getTime() })
+      }))
   )
+  const newest = all.toSorted((a, b) => b.time - a.time || b.step - a.step)
+    .filter((one, at, sorted) => sorted.findIndex((other) => other.stage === one.stage) === at)
+    .map(({ time: _, ...one }) => one)
+  const last = newest.find((one) => stage === undefined || one.stage === stage)
   if (last === undefined) {
     return yield* new NothingToReplay({
       run,
       ...(stage !== undefined && { stage }),
-      stages: [...new Set(all.map((one) => one.stage))]
+      stages: newest.map((one) => one.stage)
     })
   }
-  const failed: Failed = { run, ...last, batch: yield* Weights.read(last.file, { anyNumber: true }) }
+  const failed: Failed = {
+    run,
+    ...last,
+    batch: yield* Weights.read(last.file, { anyNumber: true }),
+    others: newest.filter((one) => one !== last).map(({ stage, step }) => ({ stage, step }))
+  }
   return failed
 })
 
-const stepOf = (model: Model.Model, images: number) =>
-  Effect.gen(function*() {
-    switch (model._tag) {
-      case "Tokenizer": {
-        const quantizer = yield* Effect.fromResult(Tokenizer.quantizer(model))
-        return TrainTokenizer.stepOf(model.config, model.teacherWidth, quantizer, images) as object
-      }
-      case "Backbone":
-        return Pretrain.stepOf(model.config, model.codes, images) as object
-      case "Classifier":
-        return Finetune.stepOf(model.config, model.classes.length, images) as object
-    }
-  })
+const decoderOf = Schema.decodeUnknownOption(Decoder.Described)
+const segmenterOf = Schema.decodeUnknownOption(Segmenter.Described)
+
+const stepOfModel = (model: Model.Model, images: number): Option.Option<object> => {
+  switch (model._tag) {
+    case "Tokenizer":
+      return Option.map(
+        Result.getSuccess(Tokenizer.quantizer(model)),
+        (quantizer) => TrainTokenizer.stepOf(model.config, model.teacherWidth, quantizer, images)
+      )
+    case "Backbone":
+      return Option.some(Pretrain.stepOf(model.config, model.codes, images))
+    case "Classifier":
+      return Option.some(Finetune.stepOf(model.config, model.classes.length, images))
+  }
+}
+
+const stepOf = (
+  { custom, model, teacherModel }: Weights.Provenance,
+  images: number
+): Option.Option<object> => {
+  if (model !== undefined) return stepOfModel(model, images)
+  if (custom?.name === Segmenter.NAME) {
+    return Option.map(
+      segmenterOf(custom.config),
+      ({ classes, config }) => Segment.stepOf(config, classes.length, images)
+    )
+  }
+  return custom?.name === Decoder.NAME && teacherModel?._tag === "Tokenizer"
+    ? Option.map(decoderOf(custom.config), (described) => TrainDecoder.stepOf(described, teacherModel, images))
+    : Option.none()
+}
 
 const valuesOf = <T>(spec: object, tensors: Weights.Tensors, source: string) =>
   Effect.map(
@@ -168,14 +215,15 @@ export const take = Effect.fn("patchword.Replay.take")(
 )
 
 /**
- * Takes a failed step of the tokenizer, the pretraining or the fine-tuning again, as {@link take} does. Fails with `StepUnknown` for
- * another stage.
+ * Takes a failed step of one of the stages of this package again, as {@link take} does: tokenizer, pretraining, fine-tuning,
+ * segmentation, decoder. Fails with `StepUnknown` for another stage.
  */
 export const replay = Effect.fn("patchword.replay")(function*(failed: Failed) {
-  const { batch: { provenance, tensors }, file } = failed
-  const model = Option.getOrUndefined(provenance)?.model
+  const { batch: { provenance, tensors }, file, stage } = failed
   const images = tensors["images"]?.shape[0]
-  if (model === undefined || images === undefined) return yield* new StepUnknown({ file })
-  const step = yield* stepOf(model, images)
-  return yield* take(step as TrainStep<AdamW.State<object>, object, object>, failed)
+  const step = images === undefined
+    ? Option.none()
+    : Option.flatMap(provenance, (known) => stepOf(known, images))
+  if (Option.isNone(step)) return yield* new StepUnknown({ stage, file })
+  return yield* take(step.value as TrainStep<AdamW.State<object>, object, object>, failed)
 })

@@ -264,6 +264,7 @@ export const segment = Effect.fn("patchword.segment")(function*(
     dataDigest: digestOf(set, start),
     holdout: set.holdout,
     model: Segmenter.NAME,
+    isReplayable: true,
     seed: config.seed,
     step,
     // Whatever the stage is called: whoever compares two starts shows them the same.

@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import * as Config from "../domain/config/Config.ts"
 import { DecoderConfig } from "../domain/config/DecoderConfig.ts"
+import * as Model from "../domain/config/Model.ts"
 import * as WeightDecay from "../domain/method/WeightDecay.ts"
 import { Images } from "../layers/images/Images.ts"
 import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
@@ -171,6 +172,8 @@ export const trainDecoder = Effect.fn("patchword.trainDecoder")(function*(
     dataDigest: `${set.digest} ${described.tokenizer}`,
     holdout: set.holdout,
     model: Decoder.NAME,
+    isReplayable: true,
+    teacherModel: Model.Tokenizer.make({ config: tokenizer.config, teacherWidth: tokenizer.teacherWidth }),
     teacher: "tokenizer",
     teacherDigest: described.tokenizer,
     seed: config.seed,

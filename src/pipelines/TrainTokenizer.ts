@@ -321,6 +321,7 @@ export const trainTokenizer = Effect.fn("patchword.trainTokenizer")(function*(
     dataDigest: `${images.set.digest} ${teacherDigest}`,
     holdout: images.set.holdout,
     model: Model.Tokenizer.make({ config, teacherWidth }),
+    isReplayable: own === undefined,
     teacher,
     teacherDigest,
     seed: config.seed,

@@ -75,6 +75,9 @@ for (const { layer, name } of present([reference, xla])) {
         const found = await ended(1, checkpointEvery, brokenAt)
         assert.deepStrictEqual(found, await ended(0, checkpointEvery, brokenAt))
         assert.strictEqual(found.log.length, Math.min(STEPS, brokenAt - 1))
+        const told = Result.isFailure(found.result) ? found.result.failure : ""
+        assert.strictEqual(told.includes(" Replay.take, in code, takes the step again"), brokenAt <= STEPS)
+        assert.notInclude(told, "patchword replay")
       }
     })
   })

@@ -21,6 +21,8 @@ export class Provenance extends Schema.Class<Provenance>("patchword/layers/Weigh
   teacherDigest: Schema.optionalKey(Schema.String),
   /** Name of the teacher, if there was one. */
   teacher: Schema.optionalKey(Schema.String),
+  /** Architecture of the teacher, in the batch of a failed step that computes with it. */
+  teacherModel: Schema.optionalKey(Model.Model),
   /** Architecture of the network, so that it can be built again. */
   model: Schema.optionalKey(Model.Model),
   /** Description of the weights instead of `model`, for a user's own stage. */

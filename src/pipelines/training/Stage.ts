@@ -214,7 +214,9 @@ export interface Evaluation<S, E, R> extends Pick<Training.Evaluation<S, E, R>, 
 export interface Stage<C, S extends AdamW.State<object>, B extends object, M, E1, R1, E2, R2, E3 = never, R3 = never>
   extends
     Pick<Identity, "model" | "teacher" | "teacherDigest" | "dataDigest" | "holdout" | "seed">,
-    Pick<StageOptions, "checkpointEvery" | "continueFrom">
+    Pick<StageOptions, "checkpointEvery" | "continueFrom">,
+    Pick<Weights.Provenance, "teacherModel">,
+    Pick<Training.Training<S, B, M, E1, R1, E2, R2>, "isReplayable">
 {
   /** The name of the stage in the run. */
   readonly stage: string
@@ -326,6 +328,7 @@ export const train = <
       stepsPerEpoch,
       teacher,
       teacherDigest,
+      teacherModel,
       also = () => ({}),
       trained = parametersOf
     } = options
@@ -373,7 +376,10 @@ export const train = <
       ...options,
       evaluation,
       config: ContinuedFrom.within(config, continueFrom?.from),
-      network: typeof model === "string" ? { custom: { name: model, config } } : { model },
+      network: {
+        ...(typeof model === "string" ? { custom: { name: model, config } } : { model }),
+        ...(teacherModel && { teacherModel })
+      },
       checkpointEvery,
       measure: (metrics, step) => {
         const measured = measure(metrics)

@@ -33,7 +33,9 @@ export class TrainingError extends TaggedError<TrainingError>()("TrainingError",
   step: Schema.Int,
   /** The name of the failed step's batch in the run folder, for replay. */
   batch: Schema.String,
-  reason: Reason
+  reason: Reason,
+  /** What takes the step again: the command `patchword replay`, or `Replay.take` in code. Absent if the run has no state before it. */
+  replay: Schema.optionalKey(Schema.Literals(["command", "code"]))
 }) {
   override readonly [Runtime.errorExitCode] = 70
   get finding() {
@@ -43,7 +45,11 @@ export class TrainingError extends TaggedError<TrainingError>()("TrainingError",
     return `${stage}: ${failed}. The run keeps ${state}its batch as stages/${batch}.safetensors`
   }
   get remedy() {
-    return `${this.reason.remedy}. "patchword replay RUN" takes the step again. Then start again, with other settings in another run folder`
+    const { reason, replay } = this
+    const again = replay === undefined
+      ? ""
+      : ` ${replay === "command" ? "\"patchword replay RUN\"" : "Replay.take, in code,"} takes the step again.`
+    return `${reason.remedy}.${again} Then start again, with other settings in another run folder`
   }
 }
 
@@ -91,7 +97,9 @@ export interface Training<S extends AdamW.State<object>, B, M, E1, R1, E2, R2, E
   readonly stepsPerEpoch: number
   readonly checkpointEvery: number
   /** The network that is trained, for the batch of a failed step. */
-  readonly network?: Pick<Weights.Provenance, "model" | "custom">
+  readonly network?: Pick<Weights.Provenance, "model" | "custom" | "teacherModel">
+  /** True if `patchword replay` makes the step from this network. */
+  readonly isReplayable?: boolean
   /** Computes the state before the first step. A resumed stage does not run it. */
   readonly initial: Effect.Effect<HostOf<S>, E1, R1>
   /**
@@ -330,15 +338,22 @@ export const train = Effect.fn("patchword.train")(
     yield* Effect.addFinalizer(() => time)
 
     const failed = Effect.fnUntraced(function*(number: number, batch: HostOf<B>, reason: Reason) {
-      const { network } = options
+      const { isReplayable = false, network } = options
       const kept = Weights.make(
         Weights.flatten(batch),
         new Weights.Provenance({ ...provenanceOf(options, number, computedOn), ...network })
       )
       const name = yield* runs.saveBatch(stage, number, kept)
       // Of a step that only gave no finite loss, the state is that of the step before.
-      if (reason._tag === "NonFinite") yield* save(logged, "first")
-      return yield* new TrainingError({ stage, step: number, batch: name, reason })
+      const isFinite = reason._tag !== "NonFinite"
+      if (!isFinite) yield* save(logged, "first")
+      return yield* new TrainingError({
+        stage,
+        step: number,
+        batch: name,
+        reason,
+        ...(!isFinite && { replay: isReplayable ? "command" : "code" })
+      })
     })
     const made = (index: number) =>
       Effect.map(options.batch(index), (batch) => ({ batch, bytes: timing.made(batch), number: index + 1 }))

@@ -26,7 +26,10 @@ export class NotReproduced extends TaggedError<NotReproduced>()("NotReproduced",
 const ENGINES = ["onnx", "openvino", "tensorflow", "xla", "reference"] as const
 
 /** The engine that computed the step, as flags name it. */
-const engineOf = ({ batch: { provenance } }: Replay.Failed): EngineFlags.EngineFlags => {
+const engineOf = (
+  { batch: { provenance } }: Replay.Failed,
+  given: Pick<EngineFlags.EngineFlags, "memory" | "deterministic">
+): EngineFlags.EngineFlags => {
   const used = Option.getOrUndefined(provenance)?.computedOn?.at(-1)
   const [library, ...more] = (used?.engine ?? "onnx").split(" ")
   const engine = ENGINES.find((name) => name === library) ?? "onnx"
@@ -35,30 +38,49 @@ const engineOf = ({ batch: { provenance } }: Replay.Failed): EngineFlags.EngineF
     // The others take all cores, and refuse a number.
     threads: engine === "onnx" || engine === "openvino" ? used?.threads ?? 0 : 0,
     precision: (["fp32", "tf32", "bf16"] as const).find((one) => one === used?.precision) ?? "fp32",
-    memory: "high",
     xla: more.includes("xla"),
     platform: more.includes("cuda") && engine === "xla" ? "cuda" : "cpu",
     devices: used?.devices ?? 1,
     wire: "fp32",
-    deterministic: false
+    ...given
   }
 }
 
 /** The command. */
 export const replay = Command.make("replay", {
   run: Argument.Directory("run").pipe(Argument.withDescription("a run folder in which a step failed")),
-  stage: Flag.String("stage").pipe(Described.optional("the stage whose step failed", "that of the last failed step")),
+  stage: Flag.String("stage").pipe(
+    Described.optional("the stage whose step failed", "that of the newest batch by the times of the files")
+  ),
+  // The batch does not say them, because they are no part of the engine's description.
+  memory: EngineFlags.flags.memory,
+  deterministic: EngineFlags.flags.deterministic,
   json: Flags.json
-}, ({ json, run, stage }) =>
+}, ({ deterministic, json, memory, run, stage }) =>
   Effect.gen(function*() {
     const failed = yield* Replay.find(run, Option.getOrUndefined(stage))
-    const found = yield* Replay.replay(failed).pipe(Effect.provide(EngineFlags.layer(engineOf(failed))))
+    const { others } = failed
+    if (!json && others.length > 0) {
+      const list = others.map(({ stage, step }) => `${stage}, step ${step} (--stage ${stage})`).join("; ")
+      yield* Console.log(`Chosen: ${failed.stage}, step ${failed.step}. Other failed steps: ${list}`)
+    }
+    const found = yield* Replay.replay(failed).pipe(
+      Effect.provide(EngineFlags.layer(engineOf(failed, { memory, deterministic })))
+    )
     const { before, engine, reason, step } = found
     if (reason === undefined) return yield* new NotReproduced({ stage: found.stage, step, engine })
     const { finding } = reason
     yield* Console.log(
       json
-        ? JSON.stringify({ stage: found.stage, step, engine, reason: reason._tag, finding, before: before ?? null })
+        ? JSON.stringify({
+          stage: found.stage,
+          step,
+          engine,
+          reason: reason._tag,
+          finding,
+          before: before ?? null,
+          others
+        })
         : [
           `${found.stage}, step ${step}, on ${engine}: it fails again. ${finding}`,
           before === undefined
@@ -68,7 +90,8 @@ export const replay = Command.make("replay", {
     )
   }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription(
-      "take a failed step again, from the batch and the state that the run keeps, on the same engine"
+      "take a failed step again, from the batch and the state that the run keeps, on the same engine with the same threads, " +
+        "precision and devices. The run does not keep its --memory and --deterministic: give them again"
     ),
     Command.withExamples([{ command: "patchword replay runs/one" }])
   )
