@@ -98,7 +98,7 @@ export interface Training<S extends AdamW.State<object>, B, M, E1, R1, E2, R2, E
   readonly checkpointEvery: number
   /** The network that is trained, for the batch of a failed step. */
   readonly network?: Pick<Weights.Provenance, "model" | "custom" | "teacherModel">
-  /** True if `patchword replay` makes the step from this network. */
+  /** True if `patchword replay` makes the step from this network. It knows the stages of this package alone. */
   readonly isReplayable?: boolean
   /** Computes the state before the first step. A resumed stage does not run it. */
   readonly initial: Effect.Effect<HostOf<S>, E1, R1>
