@@ -115,7 +115,7 @@ export const find = Effect.fn("patchword.Replay.find")(function*(run: string, st
   )
   const newest = all.toSorted((a, b) => b.time - a.time || b.step - a.step)
     .filter((one, at, sorted) => sorted.findIndex((other) => other.stage === one.stage) === at)
-    .map(({ time: _, ...one }) => one)
+    .map(({ file, stage, step }) => ({ file, stage, step }))
   const last = newest.find((one) => stage === undefined || one.stage === stage)
   if (last === undefined) {
     return yield* new NothingToReplay({
