@@ -31,7 +31,7 @@ const failure = (input: unknown) => Effect.flip(Config.decode(Preset, "run.json"
 const cases: ReadonlyArray<readonly [path: string, value: unknown, message: string]> = [
   ["pretrain.optimizer.lr", -1, "expected a number greater than 0, got -1"],
   ["pretrain.optimizer.lr", "fast", "expected a number, got \"fast\""],
-  ["pretrain.optimizer.warmup", 1000, "expected fewer steps than the duration of 1000, got 1000"],
+  ["pretrain.optimizer.warmup", 600, "expected fewer steps than the duration of 600, got 600"],
   ["pretrain.optimizer.minLr", 1, "expected at most lr 0.003, got 1"],
   ["pretrain.optimizer.unit", "days", "expected steps or epochs, got \"days\""],
   ["pretrain.optimizer.clipNorm", 0, "expected a number greater than 0, got 0"],

@@ -1,11 +1,12 @@
-import { assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { spawnSync } from "node:child_process"
-import { mkdtempSync, openSync } from "node:fs"
+import { mkdtempSync, openSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Engine from "../../src/layers/engine/Engine.ts"
+import { onnx, present, xla } from "../layers/engine/engines.ts"
 import { leaked, type Sequence } from "./leaks.ts"
 
 const sequence: Sequence = {
@@ -25,12 +26,22 @@ const keepingFiles = Layer.effect(
   })
 ).pipe(Layer.provide(Engine.layerReference))
 
-process.env["TMPDIR"] = mkdtempSync(join(tmpdir(), "patchword-leaks-"))
+const before = process.env["TMPDIR"]
+const engines = present([onnx, xla]).map(({ name }) => name)
 
 describe("sequences of uses of engines", () => {
+  beforeAll(() => void (process.env["TMPDIR"] = mkdtempSync(join(tmpdir(), "patchword-leaks-"))))
+
+  afterAll(() => {
+    rmSync(process.env["TMPDIR"]!, { recursive: true, force: true })
+    if (before === undefined) delete process.env["TMPDIR"]
+    else process.env["TMPDIR"] = before
+  })
+
   it("leave nothing open", () => {
     const run = fileURLToPath(new URL("run.ts", import.meta.url))
-    const asked = ["--count", "10", "--warm-up", "0", "--engine", "onnx", "--engine", "xla"]
+    const selected = engines.flatMap((name) => ["--engine", name])
+    const asked = ["--count", String(5 * engines.length), "--warm-up", "0", ...selected]
     const { status, stderr, stdout } = spawnSync(
       process.execPath,
       ["--disable-warning=ExperimentalWarning", run, ...asked],

@@ -112,6 +112,8 @@ describe("the spans of a run", () => {
           "  Runs.weights",
           "    Weights.read",
           "pretrain",
+          "  Runs.weights",
+          "    Weights.read",
           "  Runs.result",
           "  Runs.weights",
           "  train",

@@ -79,7 +79,7 @@ describe("the files of examples", () => {
     writeFileSync(file, readFileSync(file, "utf8").replaceAll(/duration: \d+, warmup: \d+/g, "duration: 4, warmup: 1"))
   }
   const ending = readdirSync(join(root, "examples")).filter((name) =>
-    !["server.ts", "jobServer.ts", "telemetry.ts"].includes(name)
+    !["compose.ts", "server.ts", "jobServer.ts", "telemetry.ts"].includes(name)
   )
 
   afterAll(() => rmSync(folder, { recursive: true }))

@@ -2,14 +2,14 @@
 import type { Band, Expectation } from "./Report.ts"
 
 /**
- * The expected figures of the `tiny` preset on the emoji of the demo. Each of three seeds reached them, with a margin for other
- * seeds and other orders of summation. Nothing is expected of the probe on the other styles: its gains are one and four points in the
- * mean of the seeds, one standard deviation of a single accuracy is three, and some processors had a seed below the baseline.
+ * The expected figures of the `tiny` preset on the emoji of the demo. Each of the seeds that were tried reached them, with a margin
+ * for other seeds and other orders of summation. Nothing is expected of the probe on the other styles: in the mean of the seeds it
+ * gains nothing there, and one standard deviation of a single accuracy is three points.
  */
 export const figures: ReadonlyArray<Expectation> = [
   { figure: "tokenizer.cosine", atLeast: 0.49 },
   { figure: "tokenizer.usage", atLeast: 200 },
-  { figure: "pretrain.maskedAccuracy", atLeast: 0.14 },
+  { figure: "pretrain.maskedAccuracy", atLeast: 0.13 },
   { figure: "probe.pretrained", above: "probe.random", by: 0.03 },
   { figure: "knn.pretrained", above: "knn.random", by: 0 },
   { figure: "finetune.pretrained", above: "finetune.random", by: 0.03 },
@@ -42,8 +42,7 @@ export const curves: ReadonlyArray<Band> = [
     [300, 4.13],
     [400, 3.96],
     [500, 3.84],
-    [600, 3.76],
-    [700, 3.72]
+    [600, 3.8]
   ]),
   band("pretrain", "accuracy_1", 0.025, [
     [50, 0.049],
@@ -52,7 +51,6 @@ export const curves: ReadonlyArray<Band> = [
     [300, 0.122],
     [400, 0.144],
     [500, 0.16],
-    [600, 0.175],
-    [700, 0.182]
+    [600, 0.169]
   ])
 ]

@@ -76,8 +76,8 @@ export const tiny = new Preset({
       lr: 3e-3,
       betas: [0.9, 0.98],
       weightDecay: 0.05,
-      duration: 700,
-      warmup: 56
+      duration: 600,
+      warmup: 48
     }),
     augment: tinyAugment
   }),
@@ -143,14 +143,14 @@ export const tiny = new Preset({
     heads: 4,
     mlpRatio: 4,
     perceptual: 0,
-    // 300 steps give 0.2 dB more, and take twice as long.
+    // 300 steps give 0.3 dB more, and take three times as long.
     optimizer: new OptimizerConfig({
       ...tinyOptimizer,
       lr: 3e-3,
       betas: [0.9, 0.95],
       weightDecay: 0.05,
-      duration: 150,
-      warmup: 12
+      duration: 100,
+      warmup: 8
     }),
     augment: new AugmentConfig({ ...tinyAugment, jitter: { brightness: 0, contrast: 0, saturation: 0 } })
   })
