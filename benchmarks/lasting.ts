@@ -7,10 +7,9 @@
  * `benchmarks/results/NAME.json` and draws them into `docs/NAME.svg`; `--draw` draws those that were written.
  */
 import { Effect, Exit, Layer } from "effect"
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { cpus, tmpdir } from "node:os"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { Progress } from "../src/layers/run/Progress.ts"
 import * as Runs from "../src/layers/run/Runs.ts"
@@ -21,6 +20,7 @@ import * as Tokenizer from "../src/pipelines/trained/Tokenizer.ts"
 import * as Dim from "../src/shapes/Dim.ts"
 import { resources } from "../test/leaks/resources.ts"
 import { machine, micro } from "../test/pipelines/kit.ts"
+import * as Charts from "./charts.ts"
 
 const { values } = parseArgs({
   options: {
@@ -126,46 +126,30 @@ const fitted = (samples: ReadonlyArray<Sample>, figure: Figure): Verdict => {
   }
 }
 
-const file = (name: string) => fileURLToPath(new URL(name, import.meta.url))
-const kept = (name: string) => file(`results/${name}.json`)
 const samples: ReadonlyArray<Sample> = values.draw === undefined
   ? await measured()
-  : JSON.parse(readFileSync(kept(values.draw), "utf8")).samples
+  : Charts.read(values.draw).samples
 
-const [WIDTH, HEIGHT, LEFT, TOP, GAP] = [250, 150, 40, 30, 50]
+const SIZES = { width: 250, height: 150, left: 40, top: 30, gap: 50, bottom: 24 }
 const DRAWN = ["mebibytes", "heapMebibytes", "descriptors", "threads"] as const
 
-const chart = (figure: Figure, place: number): string => {
+const chart = (figure: Figure): Charts.Chart => {
   const most = Math.max(1, ...samples.map((one) => one[figure])) * 1.1
-  const last = samples.at(-1)!.steps
-  const [x0, y0] = [LEFT + place * (WIDTH + GAP), TOP + HEIGHT]
-  const points = samples.map((one) =>
-    `${(x0 + one.steps / last * WIDTH).toFixed(1)},${(y0 - one[figure] / most * HEIGHT).toFixed(1)}`
-  )
-  return `<text x="${x0}" y="${TOP - 8}" font-weight="bold">${figure}</text>
-<path d="M${x0},${TOP} V${y0} H${x0 + WIDTH}" fill="none" stroke="#9ca3af"/>
-<text x="${x0 - 4}" y="${TOP + 8}" text-anchor="end">${Math.round(most)}</text>
-<text x="${x0 - 4}" y="${y0}" text-anchor="end">0</text>
-<text x="${x0 + WIDTH}" y="${y0 + 14}" text-anchor="end">step ${last}</text>
-<polyline points="${points.join(" ")}" fill="none" stroke="#2563eb" stroke-width="1.5"/>`
-}
-
-const drawing = () => {
-  const [width, height] = [LEFT + DRAWN.length * (WIDTH + GAP), TOP + HEIGHT + 24]
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">
-<rect width="100%" height="100%" fill="#fff"/>
-${DRAWN.map(chart).join("\n")}
-</svg>
-`
+  return {
+    title: figure,
+    steps: samples.at(-1)!.steps,
+    most,
+    label: Math.round(most),
+    lines: (at) => {
+      const points = samples.map((one) => at(one.steps, one[figure])).join(" ")
+      return [`<polyline points="${points}" fill="none" stroke="#2563eb" stroke-width="1.5"/>`]
+    }
+  }
 }
 
 const { minutes, steps } = samples.at(-1)!
 const verdicts = Object.fromEntries(FIGURES.map((figure) => [figure, fitted(samples, figure)]))
 process.stdout.write(`${JSON.stringify({ steps, minutes, ...verdicts })}\n`)
-if (values.keep !== undefined) {
-  mkdirSync(file("results"), { recursive: true })
-  const machine = { machine: cpus()[0]!.model, cores: cpus().length, node: process.version }
-  writeFileSync(kept(values.keep), `${JSON.stringify({ ...machine, ...verdicts, samples })}\n`)
-}
+if (values.keep !== undefined) Charts.keep(values.keep, { ...verdicts, samples })
 const drawn = values.keep ?? values.draw
-if (drawn !== undefined) writeFileSync(file(`../docs/${drawn}.svg`), drawing())
+if (drawn !== undefined) Charts.draw(drawn, SIZES, DRAWN.map(chart))

@@ -5,9 +5,6 @@
  * perplexity to `benchmarks/results/NAME.json` and draws them into `docs/NAME.svg`; `--draw` draws those that were written.
  */
 import { Effect, Layer } from "effect"
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
-import { cpus } from "node:os"
-import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import * as Preset from "../src/domain/config/Preset.ts"
 import { tiny } from "../src/domain/config/presets/Presets.ts"
@@ -16,6 +13,7 @@ import * as Images from "../src/layers/images/Images.ts"
 import * as Runs from "../src/layers/run/Runs.ts"
 import * as Teacher from "../src/layers/teacher/Teacher.ts"
 import { trainTokenizer } from "../src/pipelines/TrainTokenizer.ts"
+import * as Charts from "./charts.ts"
 
 const { values } = parseArgs({
   options: { steps: { type: "string" }, keep: { type: "string" }, draw: { type: "string" } }
@@ -80,42 +78,27 @@ const trained = Effect.forEach(Object.entries(codebooks), curve).pipe(
   Effect.provide(Layer.mergeAll(Engine.layerOnnx(), teacher).pipe(Layer.provideMerge(images)))
 )
 
-const file = (name: string) => fileURLToPath(new URL(name, import.meta.url))
-const kept = (name: string) => file(`results/${name}.json`)
 const curves: ReadonlyArray<Curve> = values.draw === undefined
   ? await Effect.runPromise(trained)
-  : JSON.parse(readFileSync(kept(values.draw), "utf8")).curves
+  : Charts.read(values.draw).curves
 
 const COLOURS = ["#2563eb", "#dc2626", "#059669"]
-const [WIDTH, HEIGHT, LEFT, TOP, GAP] = [250, 170, 40, 50, 50]
+const SIZES = { width: 250, height: 170, left: 40, top: 50, gap: 50, bottom: 30 }
 
-const chart = (figure: (typeof FIGURES)[number], place: number): string => {
+const chart = (figure: (typeof FIGURES)[number]): Charts.Chart => {
   const most = Math.max(...curves.flatMap(({ figures }) => figures[figure])) * 1.05
   const count = Math.max(...curves.map(({ figures }) => figures[figure].length))
-  const [x0, y0] = [LEFT + place * (WIDTH + GAP), TOP + HEIGHT]
-  const at = (step: number, value: number) =>
-    `${(x0 + (step / (count * OVER)) * WIDTH).toFixed(1)},${(y0 - (value / most) * HEIGHT).toFixed(1)}`
-  const lines = curves.map(({ figures }, i) => {
-    const points = figures[figure].map((value, n) => at((n + 0.5) * OVER, value)).join(" ")
-    return `<polyline points="${points}" fill="none" stroke="${COLOURS[i]}" stroke-width="1.8"/>`
-  })
-  return `<text x="${x0}" y="${TOP - 8}" font-weight="bold">${figure}</text>
-<path d="M${x0},${TOP} V${y0} H${x0 + WIDTH}" fill="none" stroke="#9ca3af"/>
-<text x="${x0 - 4}" y="${TOP + 8}" text-anchor="end">${digits(most / 1.05)}</text>
-<text x="${x0 - 4}" y="${y0}" text-anchor="end">0</text>
-<text x="${x0 + WIDTH}" y="${y0 + 14}" text-anchor="end">step ${count * OVER}</text>
-${lines.join("\n")}`
-}
-
-const drawing = () => {
-  const [width, height] = [LEFT + FIGURES.length * (WIDTH + GAP), TOP + HEIGHT + 30]
-  const legend = curves.map(({ name }, i) => `<text x="${LEFT + i * 270}" y="18" fill="${COLOURS[i]}">${name}</text>`)
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">
-<rect width="100%" height="100%" fill="#fff"/>
-${legend.join("\n")}
-${FIGURES.map(chart).join("\n")}
-</svg>
-`
+  return {
+    title: figure,
+    steps: count * OVER,
+    most,
+    label: digits(most / 1.05),
+    lines: (at) =>
+      curves.map(({ figures }, i) => {
+        const points = figures[figure].map((value, n) => at((n + 0.5) * OVER, value)).join(" ")
+        return `<polyline points="${points}" fill="none" stroke="${COLOURS[i]}" stroke-width="1.8"/>`
+      })
+  }
 }
 
 process.stdout.write(
@@ -127,10 +110,11 @@ process.stdout.write(
     })))
   }\n`
 )
-if (values.keep !== undefined) {
-  mkdirSync(file("results"), { recursive: true })
-  const machine = { machine: cpus()[0]!.model, cores: cpus().length, node: process.version, over: OVER }
-  writeFileSync(kept(values.keep), `${JSON.stringify({ ...machine, curves })}\n`)
-}
+if (values.keep !== undefined) Charts.keep(values.keep, { over: OVER, curves })
 const drawn = values.keep ?? values.draw
-if (drawn !== undefined) writeFileSync(file(`../docs/${drawn}.svg`), drawing())
+if (drawn !== undefined) {
+  const legend = curves.map(({ name }, i) =>
+    `<text x="${SIZES.left + i * 270}" y="18" fill="${COLOURS[i]}">${name}</text>`
+  )
+  Charts.draw(drawn, SIZES, FIGURES.map(chart), legend)
+}

@@ -19,6 +19,7 @@ import { TaggedError } from "../domain/values/TaggedError.ts"
 import { Engine, type Reason } from "../layers/engine/Engine.ts"
 import * as Files from "../layers/files/Files.ts"
 import * as Checkpoints from "../layers/run/Checkpoints.ts"
+import * as FailedBatch from "../layers/run/FailedBatch.ts"
 import * as Weights from "../layers/weights/Weights.ts"
 import * as AdamW from "../nn/optimizer/AdamW.ts"
 import type { HostOf, TrainStep } from "../shapes/Step.ts"
@@ -92,20 +93,18 @@ export interface Replayed {
   readonly before?: { readonly array: string; readonly index: number; readonly value: string }
 }
 
-const FILE = /^(.+)-step-(\d+)\.safetensors$/
-
 /**
  * Finds the last failed step of a run, or of one of its stages, by the times of the files of the batches. Fails with
  * `NothingToReplay`, and if the batch cannot be read.
  */
 export const find = Effect.fn("patchword.Replay.find")(function*(run: string, stage?: string) {
   const [fs, path] = [yield* FileSystem.FileSystem, yield* Path.Path]
-  const folder = path.join(run, "stages", "replay")
+  const folder = path.join(run, "stages", FailedBatch.FOLDER)
   const names = yield* Effect.orElseSucceed(fs.readDirectory(folder), (): ReadonlyArray<string> => [])
   const all = yield* Effect.forEach(
     names.flatMap((name) => {
-      const [, of, step] = FILE.exec(name) ?? []
-      return of === undefined ? [] : [{ stage: of, step: Number(step), file: path.join(folder, name) }]
+      const one = FailedBatch.of(name)
+      return one === undefined ? [] : [{ ...one, file: path.join(folder, name) }]
     }),
     (one) =>
       Effect.map(Files.onFailure(one.file)(fs.stat(one.file)), ({ mtime }) => ({

@@ -7,16 +7,22 @@ import { physicalCores } from "../../layers/machine/Processor.ts"
 import * as Ranks from "../../layers/ranks/Ranks.ts"
 import * as Described from "./Described.ts"
 
+/** The engines that flags name, besides `auto`. */
+export const ENGINES = ["onnx", "openvino", "tensorflow", "xla", "reference"] as const
+
+/** The number formats of matrix products. */
+export const PRECISIONS = ["fp32", "tf32", "bf16"] as const
+
 /** The engine and its options. */
 export const flags = {
-  engine: Flag.Literals("engine", ["onnx", "openvino", "tensorflow", "xla", "reference", "auto"]).pipe(
+  engine: Flag.Literals("engine", [...ENGINES, "auto"]).pipe(
     Described.withDefault("the engine; auto measures all and takes the fastest that is exact enough", "onnx")
   ),
   threads: Flag.Int("threads").pipe(
     Flag.filter((threads) => threads >= 0 && threads <= 1024, () => "a whole number from 0 to 1024"),
     Described.withDefault("threads of the engine; 0 for all cores", 0)
   ),
-  precision: Flag.Literals("precision", ["fp32", "tf32", "bf16"]).pipe(
+  precision: Flag.Literals("precision", PRECISIONS).pipe(
     Described.withDefault(
       "the number format of matrix products; bf16 on openvino, tensorflow and xla, tf32 on tensorflow and xla with a GPU",
       "fp32"
@@ -47,9 +53,9 @@ export const flags = {
 
 /** The values of {@link flags}. */
 export interface EngineFlags {
-  readonly engine: "onnx" | "openvino" | "tensorflow" | "xla" | "reference" | "auto"
+  readonly engine: typeof ENGINES[number] | "auto"
   readonly threads: number
-  readonly precision: "fp32" | "tf32" | "bf16"
+  readonly precision: typeof PRECISIONS[number]
   readonly memory: "high" | "low"
   readonly wire: "fp32" | "bf16"
   readonly xla: boolean

@@ -8,6 +8,7 @@ import * as Parcel from "../ranks/Parcel.ts"
 import * as Ranks from "../ranks/Ranks.ts"
 import * as Weights from "../weights/Weights.ts"
 import * as Checkpoints from "./Checkpoints.ts"
+import * as FailedBatch from "./FailedBatch.ts"
 import * as Runs from "./Runs.ts"
 
 /** How a value is sent. */
@@ -106,7 +107,7 @@ const nothing = Effect.gen(function*() {
       timing: () => Effect.void,
       computesOn: () => Effect.void,
       saveWeights: () => Effect.void,
-      saveBatch: (stage: string, step: number) => Effect.succeed(Runs.batchName(stage, step)),
+      saveBatch: (stage: string, step: number) => Effect.succeed(FailedBatch.nameOf(stage, step)),
       saveSample: () => Effect.void
     },
     checkpoints: { ...checkpoints, save: () => Effect.void, clear: () => Effect.void }

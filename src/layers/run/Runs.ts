@@ -61,6 +61,7 @@ import * as Files from "../files/Files.ts"
 import * as Lock from "../files/Lock.ts"
 import type * as Weights from "../weights/Weights.ts"
 import * as Checkpoints from "./Checkpoints.ts"
+import * as FailedBatch from "./FailedBatch.ts"
 import * as Results from "./Results.ts"
 import * as RunEnvironment from "./RunEnvironment.ts"
 import {
@@ -103,7 +104,6 @@ const STAGES = "stages"
 /** Folder of a run for some images of the present batch of each stage. */
 export const SAMPLES = "samples"
 /** Folder for the batches of failed steps. */
-const REPLAY = "replay/"
 
 /** Folder of a run for compiled programs. */
 const PROGRAMS = "programs"
@@ -137,9 +137,6 @@ const ofStage = <A, E, R>(self: Effect.Effect<A, E, R>, stage: string) =>
 const inFiles = <A, E, R>(self: Effect.Effect<A, E, R>, stage: string) =>
   ofStage(Effect.andThen(StageName.check(stage), self), stage)
 
-/** Returns the name of the batch of a failed step in the run. */
-export const batchName = (stage: string, step: number): string => `${REPLAY}${stage}-step-${step}`
-
 const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs> => {
   const { directory } = store
   const place = Option.getOrElse(directory, () => "in memory")
@@ -162,11 +159,7 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
 
   // A row is written as a whole, because half a line would corrupt the next one.
   const append = (name: string, { stage, step, ...rest }: Row) =>
-    store.append(
-      name,
-      `${JSON.stringify({ stage, step, ...rest })}
-`
-    ).pipe(
+    store.append(name, `${JSON.stringify({ stage, step, ...rest })}\n`).pipe(
       // A file that is missing is made, so only its folder can be.
       Effect.catchIf(({ kind }) => kind === "missing", () => Effect.fail(new FolderGone()))
     )
@@ -232,7 +225,8 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
     ),
     weights: Effect.fn("patchword.Runs.weights")(
       (stage: string) => store.readWeights(stageWeights(stage)),
-      (self, name) => inFiles(self, name.startsWith(REPLAY) ? name.slice(REPLAY.length) : name),
+      (self, name) =>
+        inFiles(self, name.startsWith(`${FailedBatch.FOLDER}/`) ? name.slice(FailedBatch.FOLDER.length + 1) : name),
       weighed
     ),
     saveWeights: Effect.fn("patchword.Runs.saveWeights")(
@@ -242,7 +236,7 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
     ),
     saveBatch: Effect.fn("patchword.Runs.saveBatch")(
       (stage: string, step: number, batch: Weights.Weights) => {
-        const name = batchName(stage, step)
+        const name = FailedBatch.nameOf(stage, step)
         return Effect.as(store.writeBatch(stageWeights(name), batch), name)
       },
       inFiles,
@@ -383,7 +377,7 @@ const open = Effect.fnUntraced(function*(directory: string, { config, stages = {
   for (const { name, type } of yield* fs.readDirectoryEntries(directory)) {
     if (type === "Directory") yield* files.sweep(path.join(directory, name))
   }
-  yield* Files.ifThere(files.sweep(path.join(directory, STAGES, REPLAY)))
+  yield* Files.ifThere(files.sweep(path.join(directory, STAGES, FailedBatch.FOLDER)))
 
   const now = yield* RunEnvironment.here(files)
   const before = yield* RunEnvironment.read(store)

@@ -7,6 +7,7 @@ import * as Files from "../../layers/files/Files.ts"
 import * as Lock from "../../layers/files/Lock.ts"
 import * as RunLinks from "../../layers/files/RunLinks.ts"
 import * as Checkpoints from "../../layers/run/Checkpoints.ts"
+import * as FailedBatch from "../../layers/run/FailedBatch.ts"
 import * as FidelityResults from "../../layers/run/FidelityResults.ts"
 import * as Notes from "../../layers/run/Notes.ts"
 import * as Results from "../../layers/run/Results.ts"
@@ -54,8 +55,6 @@ const linesOf = (damaged: ReadonlyArray<number>): string => {
   return `${damaged.length === 1 ? "line" : "lines"} ${named} cannot be read`
 }
 
-const FAILED = /^(.+)-step-(\d+)\.safetensors$/
-
 /** The stages in a run folder. */
 interface Parts {
   readonly checkpoints: ReadonlyMap<string, ReadonlyArray<number>>
@@ -95,9 +94,9 @@ const partsOf = Effect.fnUntraced(function*({ fs, path }: Files.Files, run: stri
   const names = yield* namesIn(path.join(run, "stages"))
   const saved = names.filter((name) => name.endsWith(".safetensors")).map((name) => name.slice(0, -12))
   const failed = new Map<string, number>()
-  for (const name of yield* namesIn(path.join(run, "stages", "replay"))) {
-    const [, stage, step] = FAILED.exec(name) ?? []
-    if (stage !== undefined) failed.set(stage, Math.max(failed.get(stage) ?? 0, Number(step)))
+  for (const name of yield* namesIn(path.join(run, "stages", FailedBatch.FOLDER))) {
+    const one = FailedBatch.of(name)
+    if (one !== undefined) failed.set(one.stage, Math.max(failed.get(one.stage) ?? 0, one.step))
   }
   const parts: Parts = {
     checkpoints,

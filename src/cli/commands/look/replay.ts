@@ -23,8 +23,6 @@ export class NotReproduced extends TaggedError<NotReproduced>()("NotReproduced",
   }
 }
 
-const ENGINES = ["onnx", "openvino", "tensorflow", "xla", "reference"] as const
-
 /** The engine that computed the step, as flags name it. */
 const engineOf = (
   { batch: { provenance } }: Replay.Failed,
@@ -32,12 +30,12 @@ const engineOf = (
 ): EngineFlags.EngineFlags => {
   const used = Option.getOrUndefined(provenance)?.computedOn?.at(-1)
   const [library, ...more] = (used?.engine ?? "onnx").split(" ")
-  const engine = ENGINES.find((name) => name === library) ?? "onnx"
+  const engine = EngineFlags.ENGINES.find((name) => name === library) ?? "onnx"
   return {
     engine,
     // The others take all cores, and refuse a number.
     threads: engine === "onnx" || engine === "openvino" ? used?.threads ?? 0 : 0,
-    precision: (["fp32", "tf32", "bf16"] as const).find((one) => one === used?.precision) ?? "fp32",
+    precision: EngineFlags.PRECISIONS.find((one) => one === used?.precision) ?? "fp32",
     xla: more.includes("xla"),
     platform: more.includes("cuda") && engine === "xla" ? "cuda" : "cpu",
     devices: used?.devices ?? 1,
