@@ -12,6 +12,7 @@ const names = readdirSync(folder)
   .filter((file) =>
     file.endsWith(".ts") &&
     ![
+      "charts.ts",
       "comparison.ts",
       "conditions.ts",
       "index.ts",
