@@ -75,17 +75,24 @@ const ofOneEngine = ({ deterministic, devices, memory, platform, wire, xla }: En
     { flag: "--deterministic", engine: "xla", isGiven: deterministic }
   ].filter(({ isGiven }) => isGiven)
 
-/** The engine that the flags name. Fails with 64 when it does not do what is asked, and as its layer does. */
-export const layer = (given: EngineFlags): Layer.Layer<Engine.Engine, Engine.EngineError | Config.ConfigError> =>
-  Layer.unwrap(Effect.map(Ranks.Ranks, (ranks) => engineOf(given, ranks)))
+/**
+ * The engine that the flags name. Fails with 64 when it does not do what is asked, and as its layer does. `source` says in errors
+ * where its name is from.
+ */
+export const layer = (
+  given: EngineFlags,
+  source = `--engine ${given.engine}`
+): Layer.Layer<Engine.Engine, Engine.EngineError | Config.ConfigError> =>
+  Layer.unwrap(Effect.map(Ranks.Ranks, (ranks) => engineOf(given, source, ranks)))
 
 const engineOf = (
   given: EngineFlags,
+  source: string,
   { local, size }: Ranks.Ranks
 ): Layer.Layer<Engine.Engine, Engine.EngineError | Config.ConfigError> => {
   const { engine: name, memory, precision, threads, wire, xla } = given
   const refused = (message: string, advice: string) =>
-    Layer.effect(Engine.Engine, Effect.fail(Config.refusal(`--engine ${name}`, message, advice)))
+    Layer.effect(Engine.Engine, Effect.fail(Config.refusal(source, message, advice)))
   // Ranks on one machine share its cores.
   const own = threads > 0 ? { threads } : size > 1 ? { threads: Math.max(1, Math.floor(physicalCores() / local)) } : {}
   const foreign = ofOneEngine(given).find(({ engine }) => engine !== name)

@@ -1,5 +1,5 @@
 /** `patchword replay`: a failed step again. */
-import { Console, Effect, Option, Runtime, Schema } from "effect"
+import { Console, Effect, Layer, Option, Runtime, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { TaggedError } from "../../../domain/values/TaggedError.ts"
 import * as Replay from "../../../pipelines/Replay.ts"
@@ -19,30 +19,78 @@ export class NotReproduced extends TaggedError<NotReproduced>()("NotReproduced",
     return `${this.stage}: step ${this.step} does not fail on ${this.engine}`
   }
   get remedy() {
-    return "replay it on the engine of the run, or train on this one"
+    return "replay it on the engine of the run (without --engine), or train on this one"
   }
 }
 
-/** The engine that computed the step, as flags name it. */
-const engineOf = (
-  { batch: { provenance } }: Replay.Failed,
-  given: Pick<EngineFlags.EngineFlags, "memory" | "deterministic">
-): EngineFlags.EngineFlags => {
-  const used = Option.getOrUndefined(provenance)?.computedOn?.at(-1)
-  const [library, ...more] = (used?.engine ?? "onnx").split(" ")
-  const engine = EngineFlags.ENGINES.find((name) => name === library) ?? "onnx"
-  return {
-    engine,
-    // The others take all cores, and refuse a number.
-    threads: engine === "onnx" || engine === "openvino" ? used?.threads ?? 0 : 0,
-    precision: EngineFlags.PRECISIONS.find((one) => one === used?.precision) ?? "fp32",
-    xla: more.includes("xla"),
-    platform: more.includes("cuda") && engine === "xla" ? "cuda" : "cpu",
-    devices: used?.devices ?? 1,
-    wire: "fp32",
-    ...given
+/** No flags name the engine of the run. */
+export class EngineUnnamed extends TaggedError<EngineUnnamed>()("EngineUnnamed", {
+  /** The file of the batch. */
+  file: Schema.String,
+  /** The engine and the precision that it records; absent if it records none. */
+  used: Schema.optionalKey(Schema.String)
+}) {
+  override readonly [Runtime.errorExitCode] = 69
+  get finding() {
+    const { file, used } = this
+    return used === undefined
+      ? `${file} does not record the engine of the run`
+      : `${file}: the run used the engine ${used}, which this command cannot start`
+  }
+  get remedy() {
+    return "choose another engine, for example --engine onnx"
   }
 }
+
+type Named = Pick<EngineFlags.EngineFlags, "engine" | "xla" | "platform">
+
+const named = (engine: Named["engine"], more: Partial<Named> = {}): Named => ({
+  engine,
+  xla: false,
+  platform: "cpu",
+  ...more
+})
+
+/** The engines as runs record them. */
+const RECORDED: ReadonlyMap<string, Named> = new Map([
+  ["onnx cpu", named("onnx")],
+  ["openvino", named("openvino")],
+  ["tensorflow", named("tensorflow")],
+  ["tensorflow xla", named("tensorflow", { xla: true })],
+  ["xla cpu", named("xla")],
+  ["xla cuda", named("xla", { platform: "cuda" })],
+  ["reference", named("reference")]
+])
+
+type Given = Pick<EngineFlags.EngineFlags, "memory" | "deterministic">
+
+/** The engine that computed the step, with its settings. */
+const used = (
+  { batch: { provenance }, file }: Replay.Failed,
+  given: Given
+): Effect.Effect<EngineFlags.EngineFlags, EngineUnnamed> => {
+  const recorded = Option.getOrUndefined(provenance)?.computedOn?.at(-1)
+  if (recorded === undefined) return Effect.fail(new EngineUnnamed({ file }))
+  const known = RECORDED.get(recorded.engine)
+  const precision = EngineFlags.PRECISIONS.find((one) => one === recorded.precision)
+  if (known === undefined || precision === undefined) {
+    return Effect.fail(new EngineUnnamed({ file, used: `"${recorded.engine}" in ${recorded.precision}` }))
+  }
+  // The others take all cores, and refuse a number.
+  const threads = known.engine === "onnx" || known.engine === "openvino" ? recorded.threads : 0
+  return Effect.succeed({ ...known, threads, precision, devices: recorded.devices ?? 1, wire: "fp32", ...given })
+}
+
+/** The engine that was chosen, or else that of the run. */
+const engineOf = (failed: Replay.Failed, chosen: Option.Option<Named["engine"]>, given: Given) =>
+  Option.match(chosen, {
+    onSome: (engine) =>
+      EngineFlags.layer({ ...named(engine), threads: 0, precision: "fp32", devices: 1, wire: "fp32", ...given }),
+    onNone: () =>
+      Layer.unwrap(
+        Effect.map(used(failed, given), (one) => EngineFlags.layer(one, `the engine of the run, ${one.engine}`))
+      )
+  })
 
 /** The command. */
 export const replay = Command.make("replay", {
@@ -50,11 +98,17 @@ export const replay = Command.make("replay", {
   stage: Flag.String("stage").pipe(
     Described.optional("the stage whose step failed", "that of the newest batch by the times of the files")
   ),
+  engine: Flag.Literals("engine", EngineFlags.ENGINES).pipe(
+    Described.optional(
+      "another engine, on all cores and in fp32",
+      "that of the run, with its threads, precision and devices"
+    )
+  ),
   // The batch does not say them, because they are no part of the engine's description.
   memory: EngineFlags.flags.memory,
   deterministic: EngineFlags.flags.deterministic,
   json: Flags.json
-}, ({ deterministic, json, memory, run, stage }) =>
+}, ({ deterministic, engine: chosen, json, memory, run, stage }) =>
   Effect.gen(function*() {
     const failed = yield* Replay.find(run, Option.getOrUndefined(stage))
     const { others } = failed
@@ -62,9 +116,7 @@ export const replay = Command.make("replay", {
       const list = others.map(({ stage, step }) => `${stage}, step ${step} (--stage ${stage})`).join("; ")
       yield* Console.log(`Chosen: ${failed.stage}, step ${failed.step}. Other failed steps: ${list}`)
     }
-    const found = yield* Replay.replay(failed).pipe(
-      Effect.provide(EngineFlags.layer(engineOf(failed, { memory, deterministic })))
-    )
+    const found = yield* Effect.provide(Replay.replay(failed), engineOf(failed, chosen, { memory, deterministic }))
     const { before, engine, reason, step } = found
     if (reason === undefined) return yield* new NotReproduced({ stage: found.stage, step, engine })
     const { finding } = reason
