@@ -314,6 +314,16 @@ export interface Appending {
   readonly close: Effect.Effect<void>
 }
 
+/** A file that grows, while it is open. */
+interface Opened {
+  readonly handle: FileSystem.File
+  readonly scope: Scope.Closeable
+  /** Its length, in bytes. */
+  end: number
+  /** When its owner was looked for. */
+  readonly checked: number
+}
+
 /** Milliseconds after which the owner of a file that grows is looked for again. */
 const LOOK = 1000
 
@@ -478,7 +488,7 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
 
   const appending: Files["appending"] = Effect.fnUntraced(function*(file) {
     const alone = yield* Semaphore.make(1)
-    let opened: { readonly handle: FileSystem.File; readonly scope: Scope.Closeable; checked: number } | undefined
+    let opened: Opened | undefined
     const close = Effect.suspend(() => {
       const scope = opened?.scope
       opened = undefined
@@ -486,15 +496,17 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
     })
     yield* Effect.addFinalizer(() => alone.withPermit(close))
     // A new owner replaces the file by a copy before it reads it. So what an older one adds to the file that it opened is lost.
-    const check = Effect.fnUntraced(function*({ handle, scope }: { handle: FileSystem.File; scope: Scope.Closeable }) {
+    const check = Effect.fnUntraced(function*(present: Omit<Opened, "checked">) {
       yield* guard(file)
-      return (opened = { handle, scope, checked: yield* Clock.currentTimeMillis })
+      return (opened = { ...present, checked: yield* Clock.currentTimeMillis })
     })
     const open = Effect.gen(function*() {
       yield* checkLinks(file)
       const scope = yield* Scope.make()
       return yield* Scope.provide(fs.open(file, { flag: "a" }), scope).pipe(
-        Effect.flatMap((handle) => check({ handle, scope })),
+        Effect.flatMap((handle) =>
+          Effect.flatMap(handle.stat, ({ size }) => check({ handle, scope, end: Number(size) }))
+        ),
         Effect.onError(() => Scope.close(scope, Exit.void))
       )
     })
@@ -505,7 +517,11 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
           : (yield* Clock.currentTimeMillis) - opened.checked < LOOK
           ? opened
           : yield* check(opened)
-        yield* present.handle.writeAll(new TextEncoder().encode(text))
+        const bytes = new TextEncoder().encode(text)
+        // A part of the text would corrupt the next one.
+        const taken = Effect.ignore(present.handle.truncate(present.end))
+        yield* Effect.tapError(present.handle.writeAll(bytes), () => taken)
+        present.end += bytes.length
       },
       // The file may be gone for this owner, say on NFS, because there is a new one.
       Effect.tapError(() => Effect.andThen(close, guard(file))),
@@ -532,9 +548,14 @@ export const make: Effect.Effect<Files, never, FileSystem.FileSystem | Path.Path
   const create = (file: string, content: string) =>
     beside(file, (temporary) =>
       put(temporary, [new TextEncoder().encode(content)]).pipe(
-        Effect.andThen(fs.link(temporary, file)),
-        // On file systems without links, a reader may see the file before its content.
-        Effect.catchIf((error) => !exists(error), () => fs.writeFileString(file, content, { flag: "wx" })),
+        Effect.andThen(
+          // On file systems without links, a reader may see the file before its content.
+          Effect.catchIf(
+            fs.link(temporary, file),
+            (error) => !exists(error),
+            () => fs.writeFileString(file, content, { flag: "wx" })
+          )
+        ),
         Effect.as(true),
         Effect.catchIf(exists, () => Effect.succeed(false))
       )).pipe(onFailure(file), (self) => Effect.andThen(checkLinks(path.dirname(file)), self))

@@ -5,7 +5,7 @@
  * another machine that nobody hears of any more. Such a taking gets the next number and the file `lock-2`, `lock-3`, …, which
  * stays in the folder (empty when nobody uses it), so that numbers grow. The former owner finds its own file gone.
  */
-import { Effect, Option, Runtime, Schema, type Scope } from "effect"
+import { Effect, Option, Result, Runtime, Schema, type Scope } from "effect"
 import { randomBytes } from "node:crypto"
 import * as os from "node:os"
 import * as Json from "../../domain/values/Json.ts"
@@ -162,14 +162,17 @@ export const hold = Effect.fnUntraced(function*(
 
   const claim = (name: string): Effect.Effect<void, Locked | Files.FileError> =>
     Effect.gen(function*() {
-      if (yield* files.create(place(name), mine)) return
+      const made = yield* Effect.result(files.create(place(name), mine))
+      if (Result.isSuccess(made) && made.success) return
       const text = yield* read(name)
-      if (Option.isNone(text)) return yield* claim(name)
+      if (Option.isNone(text)) return yield* Result.isSuccess(made) ? claim(name) : Effect.fail(made.failure)
       const holder = yield* Effect.option(Schema.decodeEffect(Holder)(text.value))
       if (Option.isSome(holder)) {
         const { host, pid } = holder.value
         if (yield* mayRun(files, holder.value)) return yield* new Locked({ pid, host, file: name })
       }
+      // A full disk does not hide who uses the folder.
+      if (Result.isFailure(made)) return yield* Effect.fail(made.failure)
       // If several processes see the same stale lock, only the one that holds the lock `takeOver` may replace it.
       // The stale lock stays until it is replaced, so no other process can take its place.
       const takeOver = `${name}.${Files.sha256(text.value).slice(0, 8)}`
@@ -205,7 +208,8 @@ export const hold = Effect.fnUntraced(function*(
   const leave = Effect.fnUntraced(function*(number: number) {
     const name = nameOf(number)
     if (Option.getOrNull(yield* read(name)) !== mine) return
-    yield* number === 1 ? release(name) : files.write(place(name), "")
+    // In its place, because a full disk takes no new file.
+    yield* number === 1 ? release(name) : Effect.ignore(fs.truncate(place(name), 0))
   })
 
   const number = yield* Effect.acquireRelease(take, (number) => Effect.ignore(leave(number)))
