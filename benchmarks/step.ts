@@ -51,12 +51,14 @@ const PRODUCTS = { times: 9, milliseconds: 1000 }
 const threads = values.threads === undefined ? {} : { threads: Number(values.threads) }
 const precision = values.precision === "bf16" ? "bf16" : "fp32"
 const memory = values.memory === "low" ? "low" : "high"
-const layers: Readonly<Record<string, typeof Engine.layerReference | ReturnType<typeof Engine.layerOnnx>>> = {
-  onnx: Engine.layerOnnx({ ...threads, memory }),
-  openvino: Engine.layerOpenVino({ ...threads, precision }),
-  tensorflow: Engine.layerTensorFlow({ precision }),
-  reference: Engine.layerReference,
-  auto: Engine.layerAuto()
+const layers: Readonly<
+  Record<string, (network: VitConfig) => typeof Engine.layerReference | ReturnType<typeof Engine.layerOnnx>>
+> = {
+  onnx: () => Engine.layerOnnx({ ...threads, memory }),
+  openvino: () => Engine.layerOpenVino({ ...threads, precision }),
+  tensorflow: () => Engine.layerTensorFlow({ precision }),
+  reference: () => Engine.layerReference,
+  auto: (network) => Engine.layerAuto({ like: network })
 }
 
 /** How long runs take, one after another: so many of them, and more until `least` milliseconds are over. */
@@ -195,7 +197,7 @@ const measured = Effect.fnUntraced(function*<T>(
     version: engine.about.version,
     model: values.model,
     stage: values.stage,
-    depth: (BACKBONE.has(values.stage) ? preset.pretrain.vit : preset.tokenizer.encoder).depth,
+    depth: networkOf(preset).depth,
     batch: SIZE,
     precision,
     memory,
@@ -220,6 +222,9 @@ const widths = ({ hidden, tokens, width }: VitConfig) => ({ hidden, tokens, widt
 
 const BACKBONE = new Set(["mim", "features"])
 
+const networkOf = ({ pretrain, tokenizer }: Preset): VitConfig =>
+  BACKBONE.has(values.stage) ? pretrain.vit : tokenizer.encoder
+
 const stages: Readonly<Record<string, (preset: Preset) => ReturnType<typeof measured>>> = {
   mim: (preset) => measured(training(pretraining(preset, SIZE)), widths(preset.pretrain.vit)),
   vqkd: (preset) => measured(training(tokenizing(preset, SIZE)), widths(preset.tokenizer.encoder)),
@@ -242,7 +247,7 @@ const deep = values.depth === undefined ? named : ofDepth(named, Number(values.d
 const preset = accumulating(deep, Number(values.accumulate))
 const UNAVAILABLE = new Set(["ProviderUnavailable", "PrecisionUnavailable"])
 const result = await stage(preset).pipe(
-  Effect.provide(layer),
+  Effect.provide(layer(networkOf(preset))),
   Effect.catchIf(({ reason }) => UNAVAILABLE.has(reason._tag), ({ message }) =>
     Effect.sync(() => {
       process.stderr.write(`${message}\n`)

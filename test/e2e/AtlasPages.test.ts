@@ -91,6 +91,35 @@ describe("pages of an atlas", () => {
         assert.deepStrictEqual(complaints, [])
       }))
 
+    it.effect("load no pictures of rows that one passes quickly", () =>
+      Effect.gen(function*() {
+        const { page, requests } = yield* visited("")
+        yield* wait(page, "[data-codes] [aria-posinset]")
+        const strips = () => requests.filter((address) => address.includes("/strips/")).length
+        const drawn = () =>
+          Effect.promise(() =>
+            page.waitForFunction(() =>
+              [...document.querySelectorAll<HTMLElement>("[data-codes] li")]
+                .every((row) => row.style.getPropertyValue("--picture") !== "")
+            )
+          )
+        yield* drawn()
+        const before = strips()
+        const top = yield* Effect.promise(() =>
+          page.evaluate(async () => {
+            for (let i = 0; i < 10; i++) {
+              scrollBy({ top: 1500, behavior: "instant" })
+              await new Promise(requestAnimationFrame)
+            }
+            return scrollY
+          })
+        )
+        assert.isAbove(top, 10_000)
+        yield* drawn()
+        assert.isBelow(strips() - before, CODES / 32 / 2)
+        assert.isAbove(strips(), before)
+      }))
+
     it.effect("tell which pictures are missing", () =>
       Effect.gen(function*() {
         const { page } = yield* visited("")

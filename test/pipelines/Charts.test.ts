@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import fc from "fast-check"
 import * as Charts from "../../src/pipelines/report/Charts.ts"
 
 const drawn = (metrics: Readonly<Record<string, ReadonlyArray<number>>>) =>
@@ -28,5 +29,25 @@ describe("charts of curves", () => {
       "pretrain: loss of the last layer"
     ])
     assert.deepStrictEqual(drawn({ loss_1: [2, 1] }).map(({ title }) => title), ["pretrain: loss"])
+  })
+
+  it("smooth each value by the mean of it and of those before it", () => {
+    const values = fc.array(fc.double({ noNaN: true, min: -1e3, max: 1e3 }), { minLength: 120, maxLength: 500 })
+    fc.assert(fc.property(values, (loss) => {
+      const window = Math.ceil(loss.length / 40)
+      const [, , smoothed] = drawn({ loss })[0]!.data
+      loss.forEach((_, i) => {
+        const seen = loss.slice(Math.max(0, i + 1 - window), i + 1)
+        const mean = seen.reduce((sum, value) => sum + value, 0) / seen.length
+        assert.closeTo(smoothed![i]!, mean, 1e-4 * Math.abs(mean) + 1e-9)
+      })
+    }))
+  })
+
+  it("end at zero where the values do, and recover from a value that is not finite", () => {
+    const late = Array.from({ length: 400 }, (_, i) => i < 200 ? 1 / (3 + i) : 0)
+    assert.match(drawn({ revived: late })[0]!.summary, /→ 0$/)
+    const broken = Array.from({ length: 400 }, (_, i) => i === 100 ? NaN : 2)
+    assert.match(drawn({ loss: broken })[0]!.summary, /2 → 2$/)
   })
 })

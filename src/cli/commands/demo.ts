@@ -38,7 +38,7 @@ export const demo = Command.make("demo", {
     const preset = yield* ConfigFlags.resolve({ ...given, preset: Option.some(name) })
     const { augment, encoder: { imageSize, patchSize }, seed } = preset.tokenizer
     const services = Layer.mergeAll(
-      EngineFlags.layer(given),
+      EngineFlags.layer(given, { network: preset.pretrain.vit }),
       Teacher.layerHog({ patchSize, imageSize, seed, augment }),
       Runs.layer(out, { config: yield* ConfigFlags.toJson(preset), stages: ConfigFlags.NAMES })
     ).pipe(Layer.provideMerge(Images.layerEmoji()), Layer.provideMerge(Progress.layerTerminal()))

@@ -60,7 +60,7 @@ export const encode = Command.make("encode", {
         codes: { shape: [set.length, patches], dtype: "int32", data: codes }
       })
       yield* Print.result(given.json, { ...written, images: set.length, patches }, [set])
-    }).pipe(Effect.provide(Services.imagesAndEngine(given, tokenizer.config.augment)))
+    }).pipe(Effect.provide(Services.imagesAndEngine(given, tokenizer.config)))
   }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription("turn images into codes (visual words)"),
     Command.withExamples([

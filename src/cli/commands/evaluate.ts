@@ -62,7 +62,7 @@ export const evaluate = Command.make("evaluate", {
       })
       const folder = Option.isSome(given.out) ? given.out : yield* Results.runOf(given.network)
       yield* Classified.keep({ json: given.json, folder }, { network: given.network }, [measured], [], sets)
-    }).pipe(Effect.provide(Services.imagesAndEngine(given, augment)))
+    }).pipe(Effect.provide(Services.imagesAndEngine(given, { augment })))
   }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription("measure a classifier on images, without training"),
     Command.withExamples([

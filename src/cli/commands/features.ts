@@ -47,7 +47,7 @@ export const features = Command.make("features", {
       const { features } = described!
       const written = yield* ImageRows.write(given.out.value, set, { features })
       yield* Print.result(given.json, { ...written, images: set.length, width: features.shape[1] }, [set])
-    }).pipe(Effect.provide(Services.imagesAndEngine(given, found.config.augment)))
+    }).pipe(Effect.provide(Services.imagesAndEngine(given, found.config)))
   }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription("turn images into the features of a frozen network"),
     Command.withExamples([

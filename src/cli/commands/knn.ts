@@ -75,7 +75,7 @@ export const knn = Command.make("knn", flags, (given) =>
         variants,
         randomTensors: random?.tensors
       })
-    }).pipe(Effect.provide(Services.imagesAndEngine(given, found.config.augment)))
+    }).pipe(Effect.provide(Services.imagesAndEngine(given, found.config)))
   }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription("classify by the nearest neighbours among the features of a frozen network"),
     Command.withExamples([

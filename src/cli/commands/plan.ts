@@ -136,7 +136,7 @@ export const plan = Command.make("plan", {
       }
     })
     if (Option.isNone(given.device)) {
-      return yield* planned.pipe(Effect.provide(Services.imagesAndEngine(given, colours)))
+      return yield* planned.pipe(Effect.provide(Services.imagesAndEngine(given, { augment: colours })))
     }
     const set = yield* loaded.pipe(Effect.provide(ImagesFlags.layer(given, colours)))
     const found = yield* DevicePlan.devicePlan(preset, {

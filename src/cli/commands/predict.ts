@@ -84,7 +84,7 @@ const classes = Effect.fnUntraced(function*(given: Given, classifier: Artifact.A
         Predict.predict(classifier, set, (some) => append(some.map(line).join("")), { top })
       ))
     yield* Print.result(json, { file: out.value, images: set.length, top }, [set])
-  }).pipe(Effect.provide(Services.imagesAndEngine(given, classifier.config.augment)))
+  }).pipe(Effect.provide(Services.imagesAndEngine(given, classifier.config)))
 })
 
 const pixels = Effect.fnUntraced(function*(given: Given, segmenter: Artifact.SegmenterArtifact) {
@@ -104,13 +104,10 @@ const pixels = Effect.fnUntraced(function*(given: Given, segmenter: Artifact.Seg
     const classes = `${folder}/${LabelMaps.CLASSES}`
     yield* Print.result(json, { folder, images: set.length, classes, maps: json ? maps : undefined }, [set])
   }).pipe(
-    Effect.provide(Services.imagesAndEngine(
-      given,
-      Option.match(given.colour, {
-        onNone: () => ({}),
-        onSome: (colour) => ({ colour })
-      })
-    ))
+    Effect.provide(Services.imagesAndEngine(given, {
+      augment: Option.match(given.colour, { onNone: () => ({}), onSome: (colour) => ({ colour }) }),
+      vit: segmenter.config.vit
+    }))
   )
 })
 

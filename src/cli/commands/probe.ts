@@ -55,7 +55,7 @@ export const probe = Command.make("probe", {
         variants,
         randomTensors: untrained?.tensors
       })
-    }).pipe(Effect.provide(Services.imagesAndEngine(given, found.config.augment)))
+    }).pipe(Effect.provide(Services.imagesAndEngine(given, found.config)))
   }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription("fit a linear classifier on the features of a frozen network"),
     Command.withExamples([

@@ -152,7 +152,7 @@ export const robustness = Command.make("robustness", {
       })
       return { sets, report }
     }).pipe(
-      Effect.provide(Layer.merge(Services.imagesAndEngine(given, augment), Print.progress(given.json)))
+      Effect.provide(Layer.merge(Services.imagesAndEngine(given, { augment }), Print.progress(given.json)))
     )
     const { path, write } = yield* Files.make
     const page = Option.map(folder, (place) => path.join(place, `robustness-${stage}.html`))

@@ -119,7 +119,7 @@ export const study = Command.make("study", {
     }
     const options = { out, seeds, teachers, rows, split, test, cache }
     const services = Layer.merge(
-      Services.imagesAndEngine(given, preset.tokenizer.augment),
+      Services.imagesAndEngine(given, preset.tokenizer),
       Print.progress(json)
     )
     yield* Effect.gen(function*() {

@@ -81,7 +81,7 @@ const cache = Command.make("cache", {
     yield* ConfigFlags.onlyOf(["tokenizer"], given)
     const preset = yield* ConfigFlags.resolve(given)
     const services = Layer.mergeAll(TeacherFlags.layer(given, preset), Print.progress(given.json)).pipe(
-      Layer.provideMerge(Services.imagesAndEngine(given, preset.tokenizer.augment))
+      Layer.provideMerge(Services.imagesAndEngine(given, preset.tokenizer))
     )
     const { again, damaged: onDamaged, dtype, folder } = given
     yield* Effect.gen(function*() {
@@ -125,7 +125,7 @@ const evaluate = Command.make("evaluate", {
     const found = NetworkFlags.withColour(opened, given.colour)
     const preset = new Preset({ ...Presets.tiny, tokenizer: found.config })
     const services = Layer.mergeAll(TeacherFlags.layer(given, preset), Print.progress(given.json)).pipe(
-      Layer.provideMerge(Services.imagesAndEngine(given, found.config.augment))
+      Layer.provideMerge(Services.imagesAndEngine(given, found.config))
     )
     yield* Effect.gen(function*() {
       const { digest, name, width } = yield* Teacher

@@ -2,6 +2,7 @@
 import { Effect, Layer } from "effect"
 import { Flag } from "effect/cli"
 import * as Config from "../../domain/config/Config.ts"
+import type { VitConfig } from "../../domain/config/VitConfig.ts"
 import * as Engine from "../../layers/engine/Engine.ts"
 import { physicalCores } from "../../layers/machine/Processor.ts"
 import * as Ranks from "../../layers/ranks/Ranks.ts"
@@ -75,19 +76,24 @@ const ofOneEngine = ({ deterministic, devices, memory, platform, wire, xla }: En
     { flag: "--deterministic", engine: "xla", isGiven: deterministic }
   ].filter(({ isGiven }) => isGiven)
 
-/**
- * The engine that the flags name. Fails with 64 when it does not do what is asked, and as its layer does. `source` says in errors
- * where its name is from.
- */
+/** What the engine is chosen for. */
+export interface Use {
+  /** The network whose sizes `auto` measures engines at; default ViT-B/16. */
+  readonly network?: VitConfig | undefined
+  /** Says in errors where the name of the engine is from. */
+  readonly source?: string
+}
+
+/** The engine that the flags name. Fails with 64 when it does not do what is asked, and as its layer does. */
 export const layer = (
   given: EngineFlags,
-  source = `--engine ${given.engine}`
+  use: Use = {}
 ): Layer.Layer<Engine.Engine, Engine.EngineError | Config.ConfigError> =>
-  Layer.unwrap(Effect.map(Ranks.Ranks, (ranks) => engineOf(given, source, ranks)))
+  Layer.unwrap(Effect.map(Ranks.Ranks, (ranks) => engineOf(given, use, ranks)))
 
 const engineOf = (
   given: EngineFlags,
-  source: string,
+  { network, source = `--engine ${given.engine}` }: Use,
   { local, size }: Ranks.Ranks
 ): Layer.Layer<Engine.Engine, Engine.EngineError | Config.ConfigError> => {
   const { engine: name, memory, precision, threads, wire, xla } = given
@@ -136,7 +142,7 @@ const engineOf = (
           "expected neither --threads nor another --precision than fp32; engines are measured as they come",
           "leave out --threads and --precision"
         )
-        : Engine.layerAuto()
+        : Engine.layerAuto(network === undefined ? {} : { like: network })
     case "onnx":
     case "reference":
       if (precision !== "fp32") {

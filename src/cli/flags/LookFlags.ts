@@ -136,7 +136,7 @@ export const opened = Effect.fnUntraced(function*<A, E, R>(
   if (Option.isSome(given.out)) yield* LookFolder.checkFree(given.out.value, given.replace)
   const found = yield* NetworkFlags.open(given)
   const services = Layer.merge(
-    Services.imagesAndEngine(given, found.config.augment),
+    Services.imagesAndEngine(given, found.config),
     Print.progress(given.json || Option.isNone(given.out))
   )
   return yield* Effect.provide(use(found), services)

@@ -5,11 +5,7 @@ import { Engine } from "./EngineService.ts"
 import * as EngineSurvey from "./EngineSurvey.ts"
 
 /** Options of `layerAuto`. */
-export interface AutoOptions {
-  /** Names of the engines to consider, as in `EngineSurvey.candidates`; default all. */
-  readonly names?: ReadonlyArray<string>
-  /** Time to measure each engine's speed, in seconds; default 2. */
-  readonly seconds?: number
+export interface AutoOptions extends EngineSurvey.Options {
   /** Greatest deviation from the reference that is accepted; default 1e-4. bf16 deviates by more. */
   readonly exact?: number
 }

@@ -15,6 +15,7 @@
 import { Clock, Effect, Layer, Schema } from "effect"
 import * as Graph from "../../compiler/graph/Graph.ts"
 import * as Trace from "../../compiler/trace/Trace.ts"
+import type { VitConfig } from "../../domain/config/VitConfig.ts"
 import * as RelativePosition from "../../domain/method/RelativePosition.ts"
 import * as KeyedRandom from "../../domain/values/KeyedRandom.ts"
 import * as Vit from "../../nn/blocks/Vit.ts"
@@ -140,7 +141,7 @@ const stepOf = ({ codes, depth, heads, hidden, image, images, patch, width }: Si
     width: Dim.named("width", width),
     heads: Dim.named("heads", heads)
   })
-  const side = image / patch
+  const side = Math.floor(image / patch)
   return PretrainStep.step(
     {
       ...dims,
@@ -155,7 +156,11 @@ const stepOf = ({ codes, depth, heads, hidden, image, images, patch, width }: Si
       codes: Dim.named("codes", codes),
       aggregation: null
     },
-    { size: Dim.named("batch", images), masked: Dim.named("masked", images * side ** 2 / 2), dropPath: false },
+    {
+      size: Dim.named("batch", images),
+      masked: Dim.named("masked", Math.floor(images * side ** 2 / 2)),
+      dropPath: false
+    },
     { betas: BETAS, weightDecay: 0.05, clipNorm: null, decays: (_, rank) => rank > 1 }
   )
 }
@@ -174,7 +179,11 @@ const open = Effect.fnUntraced(function*(sizes: Sizes, deviation: number) {
     HostTensor.make([masked], "int32", Int32Array.from({ length: masked }, (_, at) => of(at)))
   const run = handle.run({
     images: noise(batch.images, 1),
-    mask: HostTensor.make(batch.mask.shape, "bool", Uint8Array.from({ length: 2 * masked }, (_, at) => at % 2)),
+    mask: HostTensor.make(
+      batch.mask.shape,
+      "bool",
+      Uint8Array.from({ length: HostTensor.size(batch.mask.shape) }, (_, at) => at % 2)
+    ),
     rows: integers((at) => 2 * at + 1),
     labels: integers((at) => (7 * at) % sizes.codes),
     hyper: AdamW.hyper(0, 1e-3, { betas: BETAS, eps: 1e-8 })
@@ -189,7 +198,7 @@ const flopsOf = (sizes: Sizes): number => Graph.flops(Trace.trainStep(stepOf(siz
  * Measures the speed of steps, in 10⁹ operations of their matrix products per second. It takes steps for this number of seconds,
  * at least one, and counts the fastest one, because other work of the machine only slows steps down.
  */
-const rateOf = Effect.fnUntraced(function*(sizes: Sizes, flops: number, seconds: number) {
+const rateOf = Effect.fnUntraced(function*({ flops, sizes }: Work, seconds: number) {
   const { run } = yield* open(sizes, 0.02)
   // The preparations of a first step are not part of the rate.
   yield* run
@@ -204,26 +213,49 @@ const rateOf = Effect.fnUntraced(function*(sizes: Sizes, flops: number, seconds:
   return flops / fastest
 }, Effect.scoped)
 
+/** The sizes of a network. A `VitConfig` has them. */
+export type Network = Pick<VitConfig, "imageSize" | "patchSize" | "width" | "heads" | "hidden">
+
+/** ViT-B/16. */
+const BASE: Network = { imageSize: 224, patchSize: 16, width: 768, heads: 12, hidden: 3072 }
+
+// As many as two images of ViT-B/16 have.
+const TOKENS = 394
+
 /**
- * Steps with one block: `large` with that of ViT-B, `small` with a narrow one. All that a training step is made of has its share in
- * them: products, other operators, and the update.
+ * A step with one block of a network. All that a training step is made of has its share in it: products, other operators, and the
+ * update.
  */
-const SIZES = {
-  large: { images: 2, image: 224, patch: 16, width: 768, heads: 12, hidden: 3072, depth: 1, codes: 1024 },
-  small: { images: 1, image: 64, patch: 16, width: 128, heads: 2, hidden: 512, depth: 1, codes: 64 }
+const oneBlock = ({ heads, hidden, imageSize, patchSize, width }: Network): Sizes => ({
+  images: Math.max(1, Math.round(TOKENS / (Math.floor(imageSize / patchSize) ** 2 + 1))),
+  image: imageSize,
+  patch: patchSize,
+  width,
+  heads,
+  hidden,
+  depth: 1,
+  codes: 1024
+})
+
+/** A step that a slow engine takes in some time, too. */
+const SMALL: Sizes = { images: 1, image: 64, patch: 16, width: 128, heads: 2, hidden: 512, depth: 1, codes: 64 }
+
+/** A step and the number of its operations. */
+interface Work {
+  readonly sizes: Sizes
+  readonly flops: number
 }
 
-/** The operations of both steps. */
-type Work = Readonly<Record<keyof typeof SIZES, number>>
+const workOf = (sizes: Sizes): Work => ({ sizes, flops: flopsOf(sizes) })
 
-/** Measures the speed of the large step, or of the small one if the engine is slow. */
-const rate = Effect.fnUntraced(function*({ large, small }: Work, seconds: number) {
-  const guess = yield* rateOf(SIZES.small, small, seconds / 10)
-  return large / guess > 4e9 * seconds ? guess : yield* rateOf(SIZES.large, large, seconds)
+/** Measures the speed of a step, or of the small one if the engine is slow. */
+const rate = Effect.fnUntraced(function*({ flops, sizes }: Work, small: Work, seconds: number) {
+  const guess = yield* rateOf(small, seconds / 10)
+  return flops / guess > 4e9 * seconds ? guess : yield* rateOf({ flops, sizes }, seconds)
 })
 
 /** The step in which engines are compared with the reference. */
-const COMPARED = { images: 2, image: 32, patch: 8, width: 32, heads: 2, hidden: 64, depth: 2, codes: 16 }
+const COMPARED: Sizes = { images: 2, image: 32, patch: 8, width: 32, heads: 2, hidden: 64, depth: 2, codes: 16 }
 
 /** The loss, the gradient norm and the first moments (which show the gradients) of one step. */
 const observed = Effect.gen(function*() {
@@ -250,7 +282,12 @@ const deviation = (found: object, expected: object): number => {
 }
 
 const measured = Effect.fnUntraced(
-  function*({ name, precision }: Candidate, expected: object, work: Work, seconds: number) {
+  function*(
+    { name, precision }: Candidate,
+    expected: object,
+    work: readonly [step: Work, small: Work],
+    seconds: number
+  ) {
     const { threads, version, precisions } = (yield* Engine).about
     const deviates = deviation(yield* observed, expected)
     return new Available({
@@ -259,7 +296,7 @@ const measured = Effect.fnUntraced(
       version,
       threads,
       precisions,
-      gigaflops: yield* rate(work, seconds),
+      gigaflops: yield* rate(...work, seconds),
       deviation: deviates
     })
   }
@@ -271,6 +308,8 @@ export interface Options {
   readonly names?: ReadonlyArray<string>
   /** Time to measure each engine's speed, in seconds; default 2. */
   readonly seconds?: number
+  /** The network whose training steps are measured, with one of its blocks; default ViT-B/16. */
+  readonly like?: Network
 }
 
 /**
@@ -278,9 +317,9 @@ export interface Options {
  * after the other, because they share the machine.
  */
 export const survey = Effect.fn("patchword.EngineSurvey.survey")(function*(options: Options = {}) {
-  const { names, seconds = 2 } = options
+  const { like = BASE, names, seconds = 2 } = options
   const expected = yield* Effect.provide(observed, Layer.fresh(EngineLayers.layerReference))
-  const work = { large: flopsOf(SIZES.large), small: flopsOf(SIZES.small) }
+  const work = [workOf(oneBlock(like)), workOf(SMALL)] as const
   const asked = candidates.filter(({ name }) => names?.includes(name) ?? true)
   return yield* Effect.forEach(
     asked,

@@ -34,10 +34,16 @@ const TONES = 5
 
 /** Smooths values: the mean of each value and of the `window - 1` values before it. */
 const smooth = (values: ArrayLike<number>, window: number): ReadonlyArray<number> => {
-  let sum = 0
-  return Array.from(values, (value, i) => {
-    sum += value - (i >= window ? values[i - window]! : 0)
-    return sum / Math.min(i + 1, window)
+  // Sums within blocks, from their start and to their end, give the sum of a window without a subtraction. So the mean of zeros is
+  // zero, and a value that is not finite spoils its own windows alone.
+  const fromStart = new Float64Array(values.length)
+  for (let i = 0; i < values.length; i++) fromStart[i] = values[i]! + (i % window === 0 ? 0 : fromStart[i - 1]!)
+  const toEnd = new Float64Array(values.length + 1)
+  for (let i = values.length - 1; i >= 0; i--) toEnd[i] = values[i]! + ((i + 1) % window === 0 ? 0 : toEnd[i + 1]!)
+  return Array.from(values, (_, i) => {
+    const first = i - window + 1
+    const before = first > 0 && first % window !== 0 ? toEnd[first]! : 0
+    return (before + fromStart[i]!) / Math.min(i + 1, window)
   })
 }
 

@@ -82,6 +82,15 @@ describe("the catalogue", () => {
     }), 180_000)
 })
 
+describe("an engine", () => {
+  it.live("is measured at the sizes of any network", () =>
+    Effect.gen(function*() {
+      const like = { imageSize: 42, patchSize: 6, width: 24, heads: 3, hidden: 40 }
+      const [entry] = yield* EngineSurvey.survey({ names: ["onnx-cpu"], seconds: 0.01, like })
+      assert.isTrue(entry?._tag === "Available" && entry.gigaflops > 0)
+    }))
+})
+
 describe("XLA that is not set up", () => {
   it.effect("is told with the command that fetches it", () =>
     Effect.gen(function*() {

@@ -95,7 +95,7 @@ export const atlas = Command.make("atlas", {
         "small pictures": thumbnails > 0 ? Memory.show(made.thumbnailBytes) : "not kept"
       })
     }).pipe(
-      Effect.provide(Layer.merge(Print.progress(json), Services.imagesAndEngine(given, tokenizer.config.augment)))
+      Effect.provide(Layer.merge(Print.progress(json), Services.imagesAndEngine(given, tokenizer.config)))
     )
   }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription(

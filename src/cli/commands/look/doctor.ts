@@ -66,7 +66,7 @@ export const doctor = Command.make("doctor", {
         (set) => diagnoseOn(run, set, { most })
       ).pipe(
         Effect.provide(Layer.merge(
-          Services.imagesAndEngine(given, yield* RunConfig.colours(run)),
+          Services.imagesAndEngine(given, { augment: yield* RunConfig.colours(run) }),
           Print.progress(json)
         ))
       )

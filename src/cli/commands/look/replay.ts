@@ -88,7 +88,8 @@ const engineOf = (failed: Replay.Failed, chosen: Option.Option<Named["engine"]>,
       EngineFlags.layer({ ...named(engine), threads: 0, precision: "fp32", devices: 1, wire: "fp32", ...given }),
     onNone: () =>
       Layer.unwrap(
-        Effect.map(used(failed, given), (one) => EngineFlags.layer(one, `the engine of the run, ${one.engine}`))
+        Effect.map(used(failed, given), (one) =>
+          EngineFlags.layer(one, { source: `the engine of the run, ${one.engine}` }))
       )
   })
 

@@ -129,7 +129,7 @@ export const complete = Command.make("complete", {
       }, [set])
     }).pipe(
       Effect.provide(
-        Print.progress(json).pipe(Layer.provideMerge(Services.imagesAndEngine(given, backbone.config.augment)))
+        Print.progress(json).pipe(Layer.provideMerge(Services.imagesAndEngine(given, backbone.config)))
       )
     )
   }).pipe(Failure.mapErrors)).pipe(

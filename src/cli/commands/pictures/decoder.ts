@@ -96,7 +96,7 @@ const evaluate = Command.make("evaluate", {
     }).pipe(
       Effect.provide(
         Print.progress(given.json).pipe(
-          Layer.provideMerge(Services.imagesAndEngine(given, tokenizer.config.augment))
+          Layer.provideMerge(Services.imagesAndEngine(given, tokenizer.config))
         )
       )
     )

@@ -51,12 +51,12 @@ const attach = (form: HTMLFormElement, list: HTMLElement, source: Source, data: 
       isLost: drawn < 0
     }
     const address = source.code.replace("{code}", String(code))
-    const item = VirtualList.element(CodeRow.render(row, index % CodeRow.BLOCK, data, address))
-    item.style.setProperty("--picture", pictureOf(index))
-    return item
+    return VirtualList.element(CodeRow.render(row, index % CodeRow.BLOCK, data, address))
   }
 
-  const refresh = VirtualList.attach(list, { column: COLUMN, gaps: GAPS, count: () => shown.length, render })
+  const fill = (item: HTMLElement, index: number): void => item.style.setProperty("--picture", pictureOf(index))
+
+  const refresh = VirtualList.attach(list, { column: COLUMN, gaps: GAPS, count: () => shown.length, render, fill })
   const search = (): void => {
     const text = words.value.trim().toLowerCase()
     const by = isOrder(order.value) ? BY[order.value] : BY.count

@@ -10,10 +10,10 @@ for (const pages of document.querySelectorAll<HTMLElement>("[data-images]")) {
   const list = document.createElement("ol")
   list.className = "tiles-of-images"
   pages.replaceChildren(list)
-  const render = (index: number): HTMLElement => {
-    const at = String(index)
-    const tile = { image: index, href: image.replace("{code}", at), picture: picture.replace("{code}", at) }
-    return VirtualList.element(ImageTile.render(tile))
+  const render = (index: number): HTMLElement =>
+    VirtualList.element(ImageTile.render({ image: index, href: image.replace("{code}", String(index)) }))
+  const fill = (item: HTMLElement, index: number): void => {
+    item.querySelector("img")!.src = picture.replace("{code}", String(index))
   }
-  VirtualList.attach(list, { column: COLUMN, gaps: GAPS, count: () => images, render })()
+  VirtualList.attach(list, { column: COLUMN, gaps: GAPS, count: () => images, render, fill })()
 }

@@ -9,7 +9,12 @@ export interface Shown {
   /** The number of items now. */
   readonly count: () => number
   readonly render: (index: number) => HTMLElement
+  /** Gives an item its picture. Of the items that one passes quickly, nothing is loaded. */
+  readonly fill: (item: HTMLElement, index: number) => void
 }
+
+// One passes items quickly that leave the window again within so many milliseconds.
+const GLANCE = 200
 
 /** Makes the one element of some markup. */
 export const element = ({ html }: { readonly html: string }): HTMLElement => {
@@ -21,9 +26,12 @@ export const element = ({ html }: { readonly html: string }): HTMLElement => {
 const indexOf = (item: Element): number => Number(item.getAttribute("aria-posinset")) - 1
 
 /** Fills an empty list. The function that it returns draws it anew, after its items have changed. */
-export const attach = (list: HTMLElement, { column, count, gaps: [across, down], render }: Shown): () => void => {
+export const attach = (list: HTMLElement, { column, count, fill, gaps: [across, down], render }: Shown): () => void => {
   let [columns, width, height] = [1, 0, 0]
   let isWaiting = false
+  let [before, then] = [0, -Infinity]
+  let rest: ReturnType<typeof setTimeout> | undefined
+  const unfilled = new Map<HTMLElement, number>()
 
   const made = (index: number, total: number): HTMLElement => {
     const item = render(index)
@@ -37,6 +45,22 @@ export const attach = (list: HTMLElement, { column, count, gaps: [across, down],
     return item
   }
 
+  const fillAll = (): void => {
+    for (const [item, index] of unfilled) fill(item, index)
+    unfilled.clear()
+  }
+
+  /** Fills the items, later if one scrolls quickly. */
+  const fillSoon = (top: number): void => {
+    const now = performance.now()
+    const isQuick = Math.abs(top - before) * GLANCE > innerHeight * (now - then)
+    before = top
+    then = now
+    clearTimeout(rest)
+    if (isQuick) rest = setTimeout(fillAll, GLANCE)
+    else fillAll()
+  }
+
   const draw = (): void => {
     isWaiting = false
     const total = count()
@@ -45,23 +69,31 @@ export const attach = (list: HTMLElement, { column, count, gaps: [across, down],
     const row = (y: number): number => Math.max(0, Math.min(rows, Math.floor(y / (height + down))))
     const [first, end] = [columns * row(top - innerHeight), Math.min(total, columns * (1 + row(top + 2 * innerHeight)))]
     const known = new Set<number>()
-    for (const item of Array.from(list.children)) {
+    for (const item of list.querySelectorAll<HTMLElement>("[aria-posinset]")) {
       const index = indexOf(item)
       // An item with the focus stays, so that the keyboard goes on from it.
       if (index >= first && index < end || item.contains(document.activeElement)) known.add(index)
-      else item.remove()
+      else {
+        item.remove()
+        unfilled.delete(item)
+      }
     }
     let next = list.firstElementChild
     for (let index = first; index < end; index++) {
       while (next !== null && indexOf(next) < index) next = next.nextElementSibling
-      if (!known.has(index)) list.insertBefore(made(index, total), next)
+      if (known.has(index)) continue
+      const item = made(index, total)
+      unfilled.set(item, index)
+      list.insertBefore(item, next)
     }
+    fillSoon(top)
   }
 
   /** Measures an item, and draws all of them. */
   const refresh = (): void => {
     const total = count()
     list.replaceChildren()
+    unfilled.clear()
     columns = Math.max(1, Math.floor((list.clientWidth + across) / (column + across)))
     width = Math.max(0, (list.clientWidth + across) / columns - across)
     if (total > 0) {

@@ -13,7 +13,8 @@ export interface Source {
 export interface ImageTile {
   readonly image: number
   readonly href: string
-  readonly picture: string
+  /** The address of its picture; absent if a script sets it. */
+  readonly picture?: string
   /** Patches that are framed, row-major. */
   readonly marks?: { readonly grid: Grid; readonly patches: ReadonlyArray<number> }
 }
@@ -24,7 +25,9 @@ export const render = ({ href, image, marks, picture }: ImageTile): Html => {
     ? ""
     : `, ${marks.patches.length} ${marks.patches.length === 1 ? "patch" : "patches"}`
   const name = `image ${image}${patches}`
-  return html`<li><a href="${href}" title="${name}"><img loading="lazy" decoding="async" src="${picture}" alt="${name}">${
+  return html`<li><a href="${href}" title="${name}"><img loading="lazy" decoding="async"${
+    picture === undefined ? undefined : html` src="${picture}"`
+  } alt="${name}">${
     marks === undefined
       ? undefined
       : html`<svg aria-hidden="true" preserveAspectRatio="none" viewBox="0 0 ${marks.grid.width} ${marks.grid.height}">${
