@@ -29,8 +29,7 @@ const indexOf = (item: Element): number => Number(item.getAttribute("aria-posins
 export const attach = (list: HTMLElement, { column, count, fill, gaps: [across, down], render }: Shown): () => void => {
   let [columns, width, height] = [1, 0, 0]
   let isWaiting = false
-  let [before, then] = [0, -Infinity]
-  let rest: ReturnType<typeof setTimeout> | undefined
+  let [top, then] = [0, -Infinity]
   const unfilled = new Map<HTMLElement, number>()
 
   const made = (index: number, total: number): HTMLElement => {
@@ -50,22 +49,10 @@ export const attach = (list: HTMLElement, { column, count, fill, gaps: [across, 
     unfilled.clear()
   }
 
-  /** Fills the items, later if one scrolls quickly. */
-  const fillSoon = (top: number): void => {
-    const now = performance.now()
-    const isQuick = Math.abs(top - before) * GLANCE > innerHeight * (now - then)
-    before = top
-    then = now
-    clearTimeout(rest)
-    if (isQuick) rest = setTimeout(fillAll, GLANCE)
-    else fillAll()
-  }
-
   const draw = (): void => {
-    isWaiting = false
     const total = count()
     const rows = Math.ceil(total / columns)
-    const top = -list.getBoundingClientRect().top
+    top = -list.getBoundingClientRect().top
     const row = (y: number): number => Math.max(0, Math.min(rows, Math.floor(y / (height + down))))
     const [first, end] = [columns * row(top - innerHeight), Math.min(total, columns * (1 + row(top + 2 * innerHeight)))]
     const known = new Set<number>()
@@ -86,7 +73,6 @@ export const attach = (list: HTMLElement, { column, count, fill, gaps: [across, 
       unfilled.set(item, index)
       list.insertBefore(item, next)
     }
-    fillSoon(top)
   }
 
   /** Measures an item, and draws all of them. */
@@ -104,12 +90,23 @@ export const attach = (list: HTMLElement, { column, count, fill, gaps: [across, 
     }
     list.style.height = `${Math.max(0, Math.ceil(total / columns) * (height + down) - down)}px`
     draw()
+    fillAll()
+  }
+
+  const frame = (now: number): void => {
+    isWaiting = false
+    const before = top
+    draw()
+    const isQuick = Math.abs(top - before) * GLANCE > innerHeight * (now - then)
+    then = now
+    if (isQuick) wait()
+    else fillAll()
   }
 
   const wait = (): void => {
     if (isWaiting) return
     isWaiting = true
-    requestAnimationFrame(draw)
+    requestAnimationFrame(frame)
   }
 
   list.style.position = "relative"
