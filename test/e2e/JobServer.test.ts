@@ -1,4 +1,4 @@
-import { afterAll, assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { existsSync, readdirSync, rmSync } from "node:fs"
@@ -10,11 +10,11 @@ import * as Job from "../../src/jobs/Job.ts"
 import { freePort } from "../jobs/postgres.ts"
 import { checkout, commandOf } from "../repository/checkout.ts"
 
-const folder = checkout()
+let folder: string
 
 const archive = async (): Promise<Buffer> => {
   const made = pack()
-  for (let index = 0; index < 72; index++) {
+  for (let index = 0; index < 16; index++) {
     const data = Uint8Array.from({ length: 48 * 48 * 3 }, (_, i) => (i * (index + 3)) % 256)
     made.entry(
       { name: `${index}.png` },
@@ -35,6 +35,9 @@ const jobsOf = async function*(response: Response) {
 }
 
 describe("the server of jobs", () => {
+  beforeAll(async () => {
+    folder = await checkout(5000)
+  })
   afterAll(() => rmSync(folder, { recursive: true }))
 
   it("takes images, does a run on them, cancels it, and goes on with it after it was killed", async () => {

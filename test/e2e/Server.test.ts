@@ -1,4 +1,4 @@
-import { afterAll, assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { existsSync, readdirSync, rmSync } from "node:fs"
@@ -6,7 +6,7 @@ import { createServer } from "node:net"
 import { join } from "node:path"
 import { checkout, commandOf } from "../repository/checkout.ts"
 
-const folder = checkout()
+let folder: string
 
 const freePort = async (): Promise<number> => {
   const server = createServer().listen(0)
@@ -29,6 +29,9 @@ const stepsOf = async function*(response: Response) {
 }
 
 describe("the server of the examples", () => {
+  beforeAll(async () => {
+    folder = await checkout(5000)
+  })
   afterAll(() => rmSync(folder, { recursive: true }))
 
   it("streams a run, cancels it and resumes it where it was", async () => {
@@ -45,7 +48,7 @@ describe("the server of the examples", () => {
       assert.strictEqual((await ask("POST")).status, 202)
       for await (const step of stepsOf(await following)) {
         steps.push(step)
-        if (step >= 20) break
+        if (step >= 10) break
       }
       assert.strictEqual((await ask("DELETE")).status, 204)
       assert.isNotEmpty(readdirSync(join(folder, "runs/server/checkpoints/tokenizer")))
@@ -54,7 +57,7 @@ describe("the server of the examples", () => {
       assert.strictEqual((await ask("POST")).status, 202)
       for await (const step of stepsOf(await resumed)) {
         steps.push(step)
-        if (step >= 40) break
+        if (step >= 20) break
       }
       assert.deepStrictEqual(steps, [...new Set(steps)].toSorted((a, b) => a - b))
     } finally {

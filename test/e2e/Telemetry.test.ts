@@ -1,4 +1,4 @@
-import { afterAll, assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { exec } from "node:child_process"
 import { once } from "node:events"
 import { rmSync } from "node:fs"
@@ -6,7 +6,7 @@ import { createServer } from "node:http"
 import { promisify } from "node:util"
 import { checkout, commandOf } from "../repository/checkout.ts"
 
-const folder = checkout()
+let folder: string
 
 const collector = async () => {
   const received: Record<string, string> = {}
@@ -26,6 +26,9 @@ const collector = async () => {
 }
 
 describe("the example of telemetry", () => {
+  beforeAll(async () => {
+    folder = await checkout(20)
+  })
   afterAll(() => rmSync(folder, { recursive: true }))
 
   it("sends spans and metrics to a collector", async () => {

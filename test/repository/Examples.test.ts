@@ -1,4 +1,4 @@
-import { afterAll, assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, describe, it, onTestFinished } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -26,6 +26,7 @@ const written = modules.flatMap((module) =>
 
 const flags = ["--disable-warning=ExperimentalWarning", "--conditions=patchword-source"]
 
+/** Imports files one after the other, and says last on standard error which of them failed. */
 const runner = `
 import * as tf from "${import.meta.resolve("@tensorflow/tfjs-core")}"
 tf.env().set("PROD", true)
@@ -33,9 +34,20 @@ const failures = {}
 for (const [file, path] of JSON.parse(process.argv[1])) {
   await import(file).catch((error) => { failures[path] = String(error) })
 }
-process.stderr.write(JSON.stringify(failures))
-process.exit(0)
+process.stderr.write("\\n" + JSON.stringify(failures))
 `
+
+const imported = (cwd: string, files: ReadonlyArray<readonly [file: string, name: string]>, end = "") => {
+  const given = files.map(([file, name]) => [pathToFileURL(file).href, name])
+  const { status, stderr, stdout } = spawnSync(
+    process.execPath,
+    [...flags, "--input-type=module", "--eval", runner + end, JSON.stringify(given)],
+    { cwd, encoding: "utf8" }
+  )
+  assert.strictEqual(status, 0, stderr)
+  assert.deepStrictEqual(JSON.parse(stderr.split("\n").at(-1)!), {}, stderr)
+  return stdout
+}
 
 describe("the examples of the module headers", () => {
   afterAll(() => rmSync(folder, { recursive: true }))
@@ -60,35 +72,27 @@ describe("the examples of the module headers", () => {
   })
 
   it("run and print nothing", () => {
-    const files = written.map(({ file, path }) => [pathToFileURL(file).href, path])
-    const { stdout, stderr, status } = spawnSync(
-      process.execPath,
-      [...flags, "--input-type=module", "--eval", runner, JSON.stringify(files)],
-      { encoding: "utf8" }
-    )
-    assert.strictEqual(status, 0, stderr)
-    assert.strictEqual(stdout, "")
-    assert.deepStrictEqual(JSON.parse(stderr), {})
+    assert.strictEqual(imported(root, written.map(({ file, path }) => [file, path]), "process.exit(0)"), "")
   })
 })
 
 describe("the files of examples", () => {
-  const folder = checkout()
-  const shortened = (name: string): void => {
-    const file = join(folder, "examples", name)
-    writeFileSync(file, readFileSync(file, "utf8").replaceAll(/duration: \d+, warmup: \d+/g, "duration: 4, warmup: 1"))
-  }
   const ending = readdirSync(join(root, "examples")).filter((name) =>
     !["compose.ts", "server.ts", "jobServer.ts", "telemetry.ts"].includes(name)
   )
 
-  afterAll(() => rmSync(folder, { recursive: true }))
+  it.each(ending)("%s says the command that runs it, if any", (name) => {
+    assert.include([`npm run example examples/${name}`, undefined], commandOf(name))
+  })
 
-  it.each(ending)("%s runs by the command that stands in it", (name) => {
-    const command = `npm run example examples/${name}`
-    assert.include([command, undefined], commandOf(name))
-    shortened(name)
-    const { status, stderr } = spawnSync(command, { shell: true, cwd: folder, encoding: "utf8" })
-    assert.strictEqual(status, 0, stderr)
-  }, 300_000)
+  it("run, and let their process end", async () => {
+    const folder = await checkout(4)
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const files = ending.map((name) => {
+      const file = join(folder, "examples", name)
+      writeFileSync(file, readFileSync(file, "utf8").replace("import.meta.main", "true"))
+      return [file, name] as const
+    })
+    imported(folder, files)
+  }, 120_000)
 })
