@@ -85,6 +85,49 @@ describe("the ablations", () => {
       assert.strictEqual(row?.title, "encoder 3x64x2, decoder 1x64x2, codebook 256x32")
     }))
 
+  it.effect.each(["base", "tiny", "huge14"] as const)(
+    "say their settings in their titles, %s",
+    (name) =>
+      Effect.gen(function*() {
+        const preset = presets[name]
+        const told = (table: Ablation.Ablation) =>
+          Effect.forEach(
+            table.rows(preset, teachers),
+            (row) => Effect.map(settingsOf(table, row.name, preset), (settings) => ({ row, settings }))
+          )
+        for (const { row, settings: { pretrain, probe, tokenizer } } of yield* told(Ablation.table4)) {
+          const { codebook: { dim, size }, decoderDepth, encoder: { depth, heads, width } } = tokenizer
+          const own =
+            `encoder ${depth}x${width}x${heads}, decoder ${decoderDepth}x${width}x${heads}, codebook ${size}x${dim}`
+          assert.strictEqual(row.title.replace(/, plain VQ .*/, ""), own)
+          if (name === "base" && row.place !== undefined) {
+            const kind = width === 768 ? "Base" : "Small"
+            assert.strictEqual(row.place.row, `${kind} & ${decoderDepth}x${width}x${heads}, ${size}x${dim}`)
+          }
+          assert.deepStrictEqual([pretrain.aggregation, probe.pooling, row.teacher], [null, "mean", 0])
+        }
+        const { depth } = preset.pretrain.vit
+        const early = { base: 9, tiny: 3, huge14: 24 }[name]
+        for (const { row, settings: { pretrain: { aggregation }, probe } } of yield* told(Ablation.table5)) {
+          assert.deepStrictEqual([row.teacher, row.isDefault], [0, row.name === "shared"])
+          if (aggregation === null) continue
+          const { earlyLayer, headDepth, sharedHead } = aggregation
+          assert.strictEqual(
+            row.title,
+            `l=${earlyLayer}, depth ${headDepth}, head ${sharedHead ? "shared" : "separate"}`
+          )
+          if (name === "base") assert.strictEqual(row.title, row.place!.row)
+          assert.strictEqual(probe.pooling, "cls")
+          assert.strictEqual(
+            earlyLayer,
+            row.name === "early" ? Math.round(early / 1.5) : row.name === "late" ? depth - 1 : early
+          )
+        }
+        const codes = Ablation.table4.rows(preset, teachers).find((row) => row.name === "half-codes")!
+        assert.include(codes.title, `codebook ${preset.tokenizer.codebook.size / 2}x${preset.tokenizer.codebook.dim}`)
+      })
+  )
+
   it("keep out teachers whose network cannot be fine-tuned", () => {
     const names = Ablation.table6.rows(base, [{ name: "hog", kind: "hog", isTrainable: false }])
       .map(({ name, place }) => [name, place])

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
+import { readFileSync } from "node:fs"
 import * as PaperTables from "../../src/domain/evaluation/PaperTables.ts"
 
 const { entries } = PaperTables
@@ -23,6 +24,42 @@ describe("the paper's tables", () => {
       if (table !== 4 && table !== 5) assert.deepStrictEqual([variant, isDefault], [undefined, undefined])
     }
     assert.strictEqual(entries.filter(({ isDefault }) => isDefault === true).length, 5 + 3)
+  })
+
+  it("have the numbers that are printed", () => {
+    const printed = readFileSync(new URL("files/paper_tables.txt", import.meta.url), "utf8").trim().split("\n")
+    const value = (entry: PaperTables.Entry) => entry.value ?? "-"
+    const rows = Array.from(
+      Map.groupBy(entries, ({ row, section, table }) => `${table}|${section}|${row}`).values(),
+      (row) => [row[0]!.table, row[0]!.row, row.map(value)]
+    )
+    assert.deepStrictEqual(
+      rows,
+      printed.map((line) => {
+        const [table, row, values] = line.split(" | ")
+        return [Number(table), row, values!.split(" ").map((word) => word === "-" ? word : Number(word))]
+      })
+    )
+  })
+
+  it("have settings and epochs as their rows say, and the paper's own method in its rows", () => {
+    for (const { epochs, isDefault, ours, row, section, table, variant } of entries) {
+      const [, encoder, decoder, codes, dim] = /^(\w+) & (\w+), (\d+)x(\d+)$/.exec(row) ?? []
+      const [, layer, headLayers, head] = /^l=(\d+), depth (\d), head (\w+)$/.exec(row) ?? []
+      const expected = encoder !== undefined
+        ? { encoder, decoder, codes: Number(codes), dim: Number(dim) }
+        : layer !== undefined
+        ? { layer: Number(layer), headLayers: Number(headLayers), sharedHead: head === "shared" }
+        : undefined
+      assert.deepStrictEqual<unknown>(variant, expected, row)
+      assert.strictEqual(epochs, table === 2 ? (row === "MAE" ? 1600 : 300) : undefined, row)
+      assert.strictEqual(
+        ours,
+        table === 4 || table === 5 || /BEiT v2|VQ-KD|intermediate/.test(row),
+        `${section}, ${row}`
+      )
+      assert.strictEqual(isDefault === true, /^(?:Base & 3x768x12, 8192x32|l=9, depth 2, head shared)$/.test(row), row)
+    }
   })
 
   it("give an evaluation the number of its kind, size and images, or none", () => {

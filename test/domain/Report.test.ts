@@ -98,4 +98,29 @@ describe("Report", () => {
       DemoExpectations.curves.every(({ points }) => points.every(({ high, low }) => 0 <= low && low < high))
     )
   })
+
+  it("expects curves of the demo that rise or fall within what is possible, each a band of its own width", () => {
+    const { codebook: { size } } = tiny.tokenizer
+    const most: Readonly<Record<string, number>> = {
+      loss: 1,
+      cosine: 1,
+      usage: size,
+      perplexity: size,
+      loss_1: Math.log(size),
+      accuracy_1: 1
+    }
+    const widths = DemoExpectations.curves.map(({ metric, points }) => {
+      const highs = points.map(({ high }) => high)
+      const [first, last] = metric.startsWith("loss") ? [highs.toReversed(), points.toReversed()] : [highs, points]
+      assert.deepStrictEqual(first, first.toSorted((a, b) => a - b))
+      assert.strictEqual(new Set(first).size, first.length)
+      assert.isBelow(last.at(-1)!.low, most[metric]!)
+      const steps = points.map(({ step }) => step)
+      assert.deepStrictEqual(steps, [...new Set(steps)].toSorted((a, b) => a - b))
+      assert.isTrue(steps.every((step) => step > 0 && step % 25 === 0))
+      for (const { high, low } of points) assert.closeTo(high - low, highs[0]! - points[0]!.low, 1e-9)
+      return Number((highs[0]! - points[0]!.low).toFixed(3))
+    })
+    assert.deepStrictEqual(widths, [0.06, 0.06, 50, 40, 0.3, 0.05])
+  })
 })

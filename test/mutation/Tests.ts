@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto"
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { join, relative } from "node:path"
+import { basename, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 import { BaseSequencer, createVitest, type TestCase, type TestSpecification, type Vitest } from "vitest/node"
+import { distances } from "./Imports.ts"
 import * as Mutant from "./Mutant.ts"
 import type { Reached } from "./Reached.ts"
 import { instrument } from "./Source.ts"
@@ -12,7 +13,7 @@ export const root = fileURLToPath(new URL("../..", import.meta.url))
 /** The folders of sources that are mutated. */
 export const ROOMS = ["domain", "nn", "shapes", "compiler"] as const
 
-const beside = [...ROOMS.map((room) => `test/${room}`), "test/properties", "test/parity/golden.test.ts"]
+const beside = [...ROOMS.map((room) => `test/${room}/`), "test/laws/", "test/properties/", "test/parity/golden.test.ts"]
 
 const kept = join(root, "node_modules/.cache/patchword/mutants")
 const isSource = new RegExp(`/src/(?:${ROOMS.join("|")})/.*\\.ts$`)
@@ -61,12 +62,19 @@ const runner = (
     }]
   })
 
-/** The files of tests beside the sources. */
-const files = (): ReadonlyArray<string> =>
-  beside.flatMap((path) => globSync(path.endsWith(".ts") ? path : `${path}/**/*.test.ts`, { cwd: root })).toSorted()
+/** The files of tests beside the sources, and those of other rooms that have the name of a source. */
+const files = (): ReadonlyArray<string> => {
+  const sources = new Set(
+    ROOMS.flatMap((room) => globSync(`src/${room}/**/*.ts`, { cwd: root })).map((file) => basename(file, ".ts"))
+  )
+  return globSync("test/**/*.test.ts", { cwd: root }).filter((file) =>
+    beside.some((path) => file.startsWith(path)) ||
+    (!file.startsWith("test/cli/") && sources.has(basename(file, ".test.ts")))
+  ).toSorted()
+}
 
-/** Runs files of tests, and tells which functions each test reaches, and how long it takes. */
-const run = async (wanted: ReadonlyArray<string>): Promise<ReadonlyArray<Reached>> => {
+/** Runs files of tests, and tells which functions each test reaches, and how long it takes, and which files fail. */
+const run = async (wanted: ReadonlyArray<string>) => {
   const own = join(kept, `reached-${process.pid}`)
   const vitest = await runner((id, text) => instrument(text, version(relative(root, id))), { PATCHWORD_REACHED: own }, {
     isolate: false,
@@ -77,13 +85,16 @@ const run = async (wanted: ReadonlyArray<string>): Promise<ReadonlyArray<Reached
     wanted.map((file) => vitest.getRootProject().createSpecification(join(root, file)))
   )
   await vitest.close()
-  const failed = testModules.filter((module) => !module.ok()).map(({ relativeModuleId }) => relativeModuleId)
-  if (failed.length + unhandledErrors.length > 0) {
-    throw new Error(`tests fail without a mutant: ${failed.join(", ")} ${unhandledErrors.join(", ")}`)
-  }
+  const failed = new Set(
+    testModules.filter((module) => !module.ok()).map(({ moduleId }) => relative(root, moduleId))
+  )
   const lines = readFileSync(own, "utf8").trim().split("\n")
   rmSync(own)
-  return lines.map((line) => JSON.parse(line) as Reached).map((one) => ({ ...one, file: relative(root, one.file) }))
+  const reached = lines.map((line) => JSON.parse(line) as Reached).map((one) => ({
+    ...one,
+    file: relative(root, one.file)
+  }))
+  return { reached: reached.filter(({ file }) => !failed.has(file)), problems: [...failed, ...unhandledErrors] }
 }
 
 /** Measures which functions each test reaches, and how long it takes. What has not changed since is not measured again. */
@@ -96,8 +107,10 @@ export const measure = async (): Promise<ReadonlyArray<Measured>> => {
   const known = new Set(valid.map(({ file }) => file))
   const wanted = Array.from(digests.keys()).filter((file) => !known.has(file))
   if (wanted.length === 0) return valid
-  const all = [...valid, ...(await run(wanted)).map((one) => ({ ...one, digest: digests.get(one.file)! }))]
+  const { problems, reached } = await run(wanted)
+  const all = [...valid, ...reached.map((one) => ({ ...one, digest: digests.get(one.file)! }))]
   writeFileSync(record, JSON.stringify(all))
+  if (problems.length > 0) throw new Error(`tests fail without a mutant: ${problems.join(", ")}`)
   return all
 }
 
@@ -116,11 +129,15 @@ export interface Test {
 }
 
 /** The longest time of the tests of one mutant, in milliseconds as measured. */
-const MOST = 60_000
+const MOST = 40_000
 const FILES = 14
 
-/** The most seconds of processor time that a mutant may take. A mutant may make a loop endless. */
-const LIMIT = 90
+/**
+ * The most seconds of processor time that a mutant may take: those of its start, and twice those of its tests. A mutant may make a loop
+ * endless.
+ */
+const limit = (tests: ReadonlyArray<Measured>): number =>
+  40 + 2 * tests.reduce((sum, { milliseconds }) => sum + milliseconds, 0) / 1000
 
 // Official numbers find more than comparisons of engines with each other.
 const cost = ({ file, milliseconds }: Measured): number =>
@@ -130,29 +147,28 @@ const cost = ({ file, milliseconds }: Measured): number =>
 const version = (file: string): string => `${file}@${digest(file).slice(0, 8)}`
 
 /**
- * Chooses the tests that reach a mutant, cheapest first. A mutant outside of functions, or in a source that has changed since the tests
- * were measured, is reached by those that reach any function of the source, or else the module.
+ * Chooses the tests that reach a mutant, those of files that import its source first, and of these the cheapest. Modules are loaded once
+ * for all tests, so nobody sees which tests depend on what a module computes when it is loaded. For a mutant of that, the tests that reach
+ * any function of the source come first, and then those of all files that depend on it, nearest ones first.
  */
-export const chosen = (measured: ReadonlyArray<Measured>, { file, inside }: Mutant.Mutant): ReadonlyArray<Measured> => {
+export const chosen = (measured: ReadonlyArray<Measured>, mutant: Mutant.Mutant): ReadonlyArray<Measured> => {
+  const { file, inside } = mutant
+  const key = `${version(file)}#${inside}`
   const tests = measured.filter(({ name }) => name !== undefined)
-  const reaching = (isReached: (key: string) => boolean): ReadonlyArray<Measured> => {
-    const direct = new Set(tests.filter(({ reached }) => reached.some(isReached)))
-    const apart = new Set(Array.from(direct, ({ file }) => file))
-    // What a file does outside of its tests, all of its tests may depend on.
-    const whole = new Set(
-      measured.filter(({ name, reached }) => name === undefined && reached.some(isReached)).map(({ file }) => file)
-    )
-    return tests.filter((test) => direct.has(test) || (whole.has(test.file) && !apart.has(test.file)))
+  const reaching = (isReached: (key: string) => boolean) => tests.filter(({ reached }) => reached.some(isReached))
+  const isKnown = inside !== -1 && measured.some(({ reached }) => reached.includes(`${version(file)}#-1`))
+  const apart = measured.filter(({ name, reached }) => name === undefined && reached.includes(key))
+  const direct = new Set(isKnown ? reaching((one) => one === key) : [])
+  const isLoaded = !isKnown || apart.length > 0
+  const near = new Set(isLoaded ? reaching((one) => one.startsWith(`${file}@`) && !one.endsWith("#-1")) : [])
+  const distance = distances(file)
+  const rank = (test: Measured): number => {
+    const far = distance.get(test.file) ?? Infinity
+    return direct.has(test) ? Math.min(far, 2) : far + (near.has(test) ? 2 : 3)
   }
-  const module = (key: string) => key.startsWith(`${file}@`) && key.endsWith("#-1")
-  const isKnown = measured.some(({ reached }) => reached.includes(`${version(file)}#-1`))
-  const any = () => {
-    const some = reaching((key) => key.startsWith(`${file}@`) && !module(key))
-    return some.length > 0 ? some : reaching(module)
-  }
-  const found = inside === -1 || !isKnown ? any() : reaching((key) => key === `${version(file)}#${inside}`)
+  const found = isLoaded ? tests.filter((test) => rank(test) < Infinity) : Array.from(direct)
   let [spent, files] = [0, new Set<string>()]
-  return found.toSorted((a, b) => cost(a) - cost(b)).filter((test, place) => {
+  return found.toSorted((a, b) => rank(a) - rank(b) || cost(a) - cost(b)).filter((test, place) => {
     if (place > 0 && (spent + test.milliseconds > MOST || (files.size >= FILES && !files.has(test.file)))) return false
     spent += test.milliseconds
     files.add(test.file)
@@ -222,15 +238,16 @@ export const session = async (measured: ReadonlyArray<Measured>) => {
   return {
     /** Runs tests against one mutant, until one fails. */
     run: async (mutant: Mutant.Mutant): Promise<Outcome> => {
-      const tests = chosen(measured, mutant).map(({ file, name }) => ({ file, name: name! }))
+      const some = chosen(measured, mutant)
+      const tests = some.map(({ file, name }) => ({ file, name: name! }))
       if (tests.length === 0) return { kind: "unreached", by: [], tests: 0 }
       const file = join(root, mutant.file)
       present = { file, text: Mutant.apply(mutant, readFileSync(file, "utf8")) }
       vitest.invalidateFile(file)
       // A process that failed to start, or lost its connection, tells nothing about the mutant.
-      const first = await attempt(tests, LIMIT)
+      const first = await attempt(tests, limit(some))
       const { errors, failed, isLate, ran } = first.errors.length > 0 && !first.isLate && first.failed.length === 0
-        ? await attempt(tests, LIMIT)
+        ? await attempt(tests, limit(some))
         : first
       present = undefined
       vitest.invalidateFile(file)
