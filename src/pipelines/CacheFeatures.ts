@@ -50,6 +50,83 @@ const PREFETCH = 2
 
 const nameOf = (what: Json.Json): string => Files.sha256(Json.canonical(what))
 
+/** The views of the steps of a training, and all that decides about their features. */
+const prepared = Effect.fnUntraced(function*(
+  given: typeof TokenizerConfig.Encoded,
+  { dtype = "float16", shardBytes = FeatureCache.SHARD_BYTES, split = "train", stage = "tokenizer", ...options }: Pick<
+    CacheOptions,
+    "dtype" | "shardBytes" | "split" | "stage" | "steps"
+  >
+) {
+  const config = yield* Config.check(TokenizerConfig, stage)(given)
+  const teacher = yield* Teacher.Teacher
+  const { batch, set, stepsPerEpoch } = yield* TrainTokenizer.batches(config, { split, stage })
+  const { encoder, optimizer } = config
+  const { accumulate, batchSize } = optimizer
+  const steps = options.steps ?? optimizer.steps(stepsPerEpoch).total
+  yield* Effect.annotateCurrentSpan({
+    "patchword.stage": stage,
+    "patchword.split": split,
+    "patchword.images": set.length,
+    "patchword.steps": steps,
+    "patchword.teacher": teacher.name
+  })
+  const about: FeatureCache.About = {
+    teacher: teacher.name,
+    digest: teacher.digest,
+    image: [encoder.imageSize, encoder.imageSize],
+    tokens: encoder.patches,
+    width: teacher.width,
+    dtype
+  }
+  const { computedOn } = teacher
+  const plain = Schema.encodeSync(TokenizerConfig)(config)
+  // Named by what decides which views there are.
+  const views = { imageSize: encoder.imageSize, augment: plain.augment }
+  const { sampling = null, seed } = plain
+  const decided = {
+    ...views,
+    set: set.digest,
+    stage,
+    seed,
+    batchSize,
+    sampling,
+    ...(accumulate === undefined ? {} : { accumulate })
+  }
+  const training: FeatureCache.Series = { series: nameOf(decided), steps, batchSize }
+
+  // The whole batch, as training would ask for it: the same batch gives the same bytes.
+  const viewsOf = (shown: Pick<Batches.ImageBatch, "indices" | "unit">, of: ImageSet) => ({
+    keys: FeatureCache.keys(shown.unit),
+    features: Effect.map(Targets.of(config, shown, of), ({ data }) => data),
+    nameOf: (image: number) => of.describe(shown.indices[image]!)
+  })
+  const shownOf = (from: number, to: number) =>
+    Stream.range(from, to - 1).pipe(
+      Stream.rechunk(1),
+      Stream.mapEffect((step) => Effect.map(batch(step), (shown) => ({ step, ...viewsOf(shown, set) }))),
+      Stream.buffer({ capacity: PREFETCH })
+    )
+  const sharedIn = (folder: string, directory: string) => ({
+    folder,
+    directory,
+    about,
+    work: {
+      ...decided,
+      teacher: teacher.digest,
+      tokens: about.tokens,
+      width: about.width,
+      dtype,
+      ...(computedOn && { computedOn: ComputedOn.of(computedOn) })
+    },
+    steps,
+    batchSize,
+    shardBytes,
+    shown: shownOf
+  })
+  return { about, computedOn, config, sharedIn, shownOf, training, views, viewsOf }
+})
+
 /**
  * Fills a folder with the teacher's features of the views of a training, as its configuration determines them.
  * `Teacher.layerCached` is then a teacher for this training. Features that are in the folder already are not computed again. An
@@ -65,7 +142,7 @@ const nameOf = (what: Json.Json): string => Files.sha256(Json.canonical(what))
  */
 export const cacheFeatures = Effect.fn("patchword.cacheFeatures")(
   function*(given: typeof TokenizerConfig.Encoded, directory: string, options: CacheOptions = {}) {
-    const { again = false, dtype = "float16", split = "train", shards, stage = "tokenizer" } = options
+    const { again = false, dtype = "float16", shards } = options
     if (again && shards !== undefined) {
       return yield* Config.refusal(
         "again",
@@ -73,73 +150,11 @@ export const cacheFeatures = Effect.fn("patchword.cacheFeatures")(
         "give again (--again) to one process, without shards (--shards)"
       )
     }
-    const config = yield* Config.check(TokenizerConfig, stage)(given)
-    const teacher = yield* Teacher.Teacher
+    const { about, computedOn, config, sharedIn, shownOf, training, views, viewsOf } = yield* prepared(given, options)
+    const { encoder, optimizer: { batchSize } } = config
+    const { steps } = training
     const progress = yield* Progress
-    const { batch, set, stepsPerEpoch } = yield* TrainTokenizer.batches(config, { split, stage })
-    const { encoder, optimizer } = config
-    const { accumulate, batchSize } = optimizer
-    const steps = options.steps ?? optimizer.steps(stepsPerEpoch).total
-    yield* Effect.annotateCurrentSpan({
-      "patchword.stage": stage,
-      "patchword.split": split,
-      "patchword.images": set.length,
-      "patchword.steps": steps,
-      "patchword.teacher": teacher.name
-    })
-    const about: FeatureCache.About = {
-      teacher: teacher.name,
-      digest: teacher.digest,
-      image: [encoder.imageSize, encoder.imageSize],
-      tokens: encoder.patches,
-      width: teacher.width,
-      dtype
-    }
-    const { computedOn } = teacher
-    const plain = Schema.encodeSync(TokenizerConfig)(config)
-    // Named by what decides which views there are.
-    const views = { imageSize: encoder.imageSize, augment: plain.augment }
-    const { sampling = null, seed } = plain
-    const decided = {
-      ...views,
-      set: set.digest,
-      stage,
-      seed,
-      batchSize,
-      sampling,
-      ...(accumulate === undefined ? {} : { accumulate })
-    }
-    const training: FeatureCache.Series = { series: nameOf(decided), steps, batchSize }
-
-    // The whole batch, as training would ask for it: the same batch gives the same bytes.
-    const viewsOf = (shown: Pick<Batches.ImageBatch, "indices" | "unit">, of: ImageSet) => ({
-      keys: FeatureCache.keys(shown.unit),
-      features: Effect.map(Targets.of(config, shown, of), ({ data }) => data),
-      nameOf: (image: number) => of.describe(shown.indices[image]!)
-    })
-    const shownOf = (from: number, to: number) =>
-      Stream.range(from, to - 1).pipe(
-        Stream.rechunk(1),
-        Stream.mapEffect((step) => Effect.map(batch(step), (shown) => ({ step, ...viewsOf(shown, set) }))),
-        Stream.buffer({ capacity: PREFETCH })
-      )
-    const shared = shards === undefined ? undefined : {
-      folder: shards,
-      directory,
-      about,
-      work: {
-        ...decided,
-        teacher: teacher.digest,
-        tokens: about.tokens,
-        width: about.width,
-        dtype,
-        ...(computedOn && { computedOn: ComputedOn.of(computedOn) })
-      },
-      steps,
-      batchSize,
-      shardBytes: options.shardBytes ?? FeatureCache.SHARD_BYTES,
-      shown: shownOf
-    }
+    const shared = shards === undefined ? undefined : sharedIn(shards, directory)
     if (shared !== undefined && (yield* FeatureCache.walked(directory, about, training.series, options)) < steps) {
       yield* CacheShards.make(shared)
     }
@@ -200,6 +215,24 @@ export const cacheFeatures = Effect.fn("patchword.cacheFeatures")(
       computedOn: cache.computedOn()
     }
     return cached
+  },
+  Effect.scoped,
+  Files.orNode
+)
+
+/**
+ * Computes features for a cache together with all processes that share the folder `shards`, and fills no cache: `cacheFeatures` of another
+ * process does, with the same folder. It ends when all are computed, by whichever process. Fails with `SharedWorkError`, and as
+ * `cacheFeatures` does.
+ */
+export const computeFeatures = Effect.fn("patchword.computeFeatures")(
+  function*(
+    given: typeof TokenizerConfig.Encoded,
+    shards: string,
+    options: Pick<CacheOptions, "dtype" | "shardBytes" | "split" | "stage" | "steps"> = {}
+  ) {
+    const { sharedIn } = yield* prepared(given, options)
+    yield* CacheShards.make(sharedIn(shards, shards))
   },
   Effect.scoped,
   Files.orNode

@@ -5,11 +5,11 @@ import * as Files from "../../src/layers/files/Files.ts"
 import { watched } from "./crashes.ts"
 import type { Trap } from "./traps.ts"
 import type { Operation } from "./watchedDisk.ts"
-import { Around, machine, works } from "./works.ts"
+import { Around, machine, shards, works } from "./works.ts"
 
 const [name, folder, given] = process.argv.slice(2)
 const trap = JSON.parse(given!) as Trap | null
-const work = works.find((one) => one.name === name)!
+const work = [...works, shards].find((one) => one.name === name)!
 
 let met = 0
 const end = (place: string) => {

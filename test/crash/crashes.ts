@@ -7,7 +7,7 @@ import { type Operation, type Watch, watchedDisk } from "./watchedDisk.ts"
 import type { Work } from "./works.ts"
 
 // A lock of a process that is gone stays until the folder is opened again.
-const UNLIKE = /(^|\/)(checkpoints|samples|timings\.jsonl|lock)(\/|$)/
+const UNLIKE = /(^|\/)(checkpoints|samples|timings\.jsonl|lock|claim-\d+\.json)(\/|$)/
 
 const LEFT = /(^|\/)(\.tmp-|\.replaced-)/
 

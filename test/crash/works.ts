@@ -191,3 +191,14 @@ export const works: ReadonlyArray<Work> = [
       })
   }
 ]
+
+export const shards: Work = {
+  name: "shards",
+  locks: true,
+  run: (folder) =>
+    cacheFeatures(preset.tokenizer, `${folder}/cache`, {
+      shardBytes: 4096,
+      dtype: "float32",
+      shards: `${folder}/shards`
+    })
+}

@@ -11,6 +11,7 @@ import * as StudyReport from "../../src/domain/study/StudyReport.ts"
 import { Images } from "../../src/layers/images/Images.ts"
 import { Progress } from "../../src/layers/run/Progress.ts"
 import * as Results from "../../src/layers/run/Results.ts"
+import * as Runs from "../../src/layers/run/Runs.ts"
 import * as Teacher from "../../src/layers/teacher/Teacher.ts"
 import * as Artifact from "../../src/pipelines/artifacts/Artifact.ts"
 import { evaluateTokenizer, measureTokenizer } from "../../src/pipelines/evaluate/Evaluate.ts"
@@ -97,17 +98,24 @@ describe("a study", () => {
           [false, true, true, true, true, true, true]
         )
         const reached = yield* Deferred.make<void>()
+        const parts = new Set<string>()
         const fiber = yield* study(Ablation.table5, preset, { ...options, out: at("two"), rows }).pipe(
           Effect.provideService(
             Progress,
-            recording([], ({ stage, step }) =>
-              stage === "pretrain" && step === 1 ? Deferred.succeed(reached, undefined) : Effect.void)
+            recording([], ({ part, stage, step }) => {
+              parts.add(`${part?.number} of ${part?.total}: ${part?.name}`)
+              return stage === "pretrain" && step === 1 ? Deferred.succeed(reached, undefined) : Effect.void
+            })
           ),
           Effect.forkChild
         )
         yield* Deferred.await(reached)
         yield* Fiber.interrupt(fiber)
-        yield* run(Ablation.table5, { out: at("two"), rows })
+        assert.deepStrictEqual([...parts], ["2 of 3: table5/shared, seed 0"])
+        for (const held of [at("two"), ...readdirSync(at("two", "runs")).map((name) => at("two", "runs", name))]) {
+          writeFileSync(join(held, "lock"), JSON.stringify({ pid: 1, host: "elsewhere", started: null }))
+        }
+        yield* Effect.provideService(run(Ablation.table5, { out: at("two"), rows }), Runs.TakeOver, true)
         assert.deepStrictEqual(tables("two"), [json, csv, html])
         assert.deepStrictEqual(readdirSync(at("two", "runs")), names)
         for (const name of names) {

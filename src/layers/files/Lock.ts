@@ -5,7 +5,7 @@
  * another machine that nobody hears of any more. Such a taking gets the next number and the file `lock-2`, `lock-3`, …, which
  * stays in the folder (empty when nobody uses it), so that numbers grow. The former owner finds its own file gone.
  */
-import { Effect, Option, Result, Runtime, Schema, type Scope } from "effect"
+import { Context, Effect, Option, Result, Runtime, Schema, type Scope } from "effect"
 import { randomBytes } from "node:crypto"
 import * as os from "node:os"
 import * as Json from "../../domain/values/Json.ts"
@@ -124,6 +124,9 @@ export const owner = Effect.fnUntraced(function*(
   if (host !== os.hostname()) return Option.some({ pid, host })
   return Option.some({ pid, host, alive: yield* isRunning(files, holder.value) })
 })
+
+/** True where a worker goes on with a job that another one has lost: run folders and caches are taken from any owner. */
+export const TakeOver = Context.Reference<boolean>("patchword/layers/TakeOver", { defaultValue: () => false })
 
 /** Options of a taking. */
 export interface Options {

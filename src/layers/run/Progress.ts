@@ -18,6 +18,14 @@
  */
 import { Clock, Console, Context, Duration, Effect, Layer, Option, Stdio, Terminal } from "effect"
 
+/** A part of longer work, for example one run of a study. */
+export interface Part {
+  readonly name: string
+  /** Its number among all parts, from 1. */
+  readonly number: number
+  readonly total: number
+}
+
 /** The progress of a stage. */
 export interface Report {
   readonly stage: string
@@ -26,6 +34,8 @@ export interface Report {
   readonly total: number
   readonly metrics: Readonly<Record<string, number>>
   readonly imagesPerSecond?: number
+  /** The part of longer work that this stage belongs to. */
+  readonly part?: Part
 }
 
 /** A receiver of reports from stages. */
@@ -41,6 +51,14 @@ export const silent: Progress = { report: () => Effect.void, message: () => Effe
 
 /** The present receiver; {@link silent} by default. */
 export const Progress = Context.Reference<Progress>("patchword/layers/Progress", { defaultValue: () => silent })
+
+/** Adds the part of longer work to the reports of what runs in it. */
+export const inPart = (part: Part) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Progress, (present) =>
+    Effect.provideService(self, Progress, {
+      ...present,
+      report: (report) => present.report({ part, ...report })
+    }))
 
 /** Options of the display. */
 export interface Options {

@@ -78,7 +78,7 @@ import * as RunStore from "./RunStore.ts"
 import * as StageName from "./StageName.ts"
 
 export { Superseded } from "../files/Fence.ts"
-export { Locked } from "../files/Lock.ts"
+export { Locked, TakeOver } from "../files/Lock.ts"
 export { Environment } from "./RunEnvironment.ts"
 export { FolderGone, NotARun, OtherConfig, RunsError, StageBusy, Unreadable } from "./RunsError.ts"
 export { StageNameInvalid } from "./StageName.ts"
@@ -303,12 +303,9 @@ const replaced = (config: Json.Json, by: Json.Json, keys: ReadonlyArray<string>)
     ? { ...config, ...Object.fromEntries(keys.flatMap((key) => by[key] === undefined ? [] : [[key, by[key]]])) }
     : config
 
-/** The default of `takeOver` of {@link Options}: `false`, save where a worker goes on with a job that another one has lost. */
-export const TakeOver = Context.Reference<boolean>("patchword/layers/TakeOver", { defaultValue: () => false })
-
 /** Creates the folder, or opens it again for the same configuration. */
 const open = Effect.fnUntraced(function*(directory: string, { config, stages = {}, ...given }: Options) {
-  const takeOver = given.takeOver ?? (yield* TakeOver)
+  const takeOver = given.takeOver ?? (yield* Lock.TakeOver)
   // A taking by force replaces an own fence, if this very program held the folder.
   const others = (yield* Fences).filter(({ folder }) => folder !== directory)
   const outer = yield* Effect.provideService(Files.make, Fences, others)
@@ -418,7 +415,7 @@ export interface Options extends Checkpoints.Options {
    */
   readonly stages?: Readonly<Record<string, string>>
   /**
-   * Takes the folder from any owner, also from one of another machine or one that is stopped; default {@link TakeOver}. The former owner
+   * Takes the folder from any owner, also from one of another machine or one that is stopped; default `TakeOver`. The former owner
    * can write nothing more into the folder: it fails with `FileError` of the kind `superseded` (see `Files.isSuperseded`). It is
    * for programs that distribute work and know that the owner has lost its right, say because its lease has run out. People
    * wait for the other process, or end it.

@@ -10,7 +10,8 @@
  *
  * A shard depends on nothing but the work and its number. So it does no harm if two processes make the same: the first one stays, and the
  * second one compares. A claim is void at once if its process is of this machine and has ended. Other claims are void after twice the
- * time that the longest shard of this process took, counted from when it first saw them. So the clocks of machines do not matter.
+ * time that the longest shard of this process took, counted from when it first saw them. So the clocks of machines do not matter. A process
+ * whose share fails or is interrupted takes its claim back.
  *
  * ```ts
  * import assert from "node:assert"
@@ -98,6 +99,7 @@ const shardOf = (shard: number): string => `shard-${number(shard)}.bin`
 const claimOf = (shard: number): string => `claim-${number(shard)}.json`
 
 const Described = Json.text(Schema.JsonObject, { space: 2 })
+const Counted = Json.text(Schema.Struct({ shards: Schema.Int }))
 const Holder = Json.text(Lock.Process)
 
 type Reason = SharedWorkError["reason"]
@@ -186,7 +188,9 @@ export const make: <E, R>(
         return yield* new ShardDiffers({ file: shardOf(shard) })
       }
       longest = Math.max(longest ?? 0, (yield* Clock.currentTimeMillis) - before)
-    })
+    }, (self, shard) =>
+      // Otherwise others would wait for a process that lives, but has ended its share.
+      Effect.onError(self, () => Effect.ignore(fs.remove(path.join(folder, claimOf(shard))))))
 
     /** Tests whether nobody seems to work on a claimed shard. */
     const isVoid = Effect.fnUntraced(function*(shard: number) {
@@ -217,6 +221,18 @@ export const make: <E, R>(
     }
   }
 )
+
+/** Tests whether all shards of a folder are made. A folder without work has none. */
+export const isMade: (
+  folder: string
+) => Effect.Effect<boolean, SharedWorkError, FileSystem.FileSystem | Path.Path> = Effect.fnUntraced(function*(folder) {
+  const files = yield* Files.make
+  const text = yield* Files.ifThere(files.readText(files.path.join(folder, WORK)))
+  const shards = Option.map(Option.flatMap(text, Schema.decodeOption(Counted)), ({ shards }) => shards)
+  if (Option.isNone(shards)) return false
+  const there = new Set(yield* Files.onFailure(folder)(files.fs.readDirectory(folder)))
+  return Array.from({ length: shards.value }, (_, shard) => shardOf(shard)).every((name) => there.has(name))
+}, (self, folder) => within(folder)(self))
 
 /** Reads a shard. Fails with `ShardDamaged` if it differs from what was written. */
 export const read: (

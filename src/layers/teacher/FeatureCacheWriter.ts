@@ -176,13 +176,15 @@ export const writer: (
     const inFolder = Files.onFailure(directory)
     const existed = yield* inFolder(fs.exists(directory))
     const remove = yield* outer.beginFolder(directory)
-    const fence = yield* Lock.hold(outer, directory)
+    const fence = yield* Lock.hold(outer, directory, { force: yield* Lock.TakeOver })
     const files = yield* Effect.provideService(Files.make, Fences, [...yield* Fences, fence])
+    if (fence.number > 1) yield* files.expel(directory, fence.number)
     yield* files.sweep(directory)
 
     const opened = yield* open(files, directory, options)
     // A cache in which nothing was stored leaves nothing.
     const discard = Effect.gen(function*() {
+      yield* fence.check
       if ((yield* fs.readDirectory(directory)).some((name) => SHARD.test(name))) return
       yield* existed ? fs.remove(path.join(directory, MANIFEST), { force: true }) : remove
     })

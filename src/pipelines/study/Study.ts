@@ -21,7 +21,7 @@ import type { Engine } from "../../layers/engine/Engine.ts"
 import * as Files from "../../layers/files/Files.ts"
 import { Images } from "../../layers/images/Images.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
-import { Progress } from "../../layers/run/Progress.ts"
+import * as Progress from "../../layers/run/Progress.ts"
 import * as Results from "../../layers/run/Results.ts"
 import * as Runs from "../../layers/run/Runs.ts"
 import * as Teacher from "../../layers/teacher/Teacher.ts"
@@ -98,12 +98,11 @@ const running = Effect.fnUntraced(function*<E>(
 ) {
   const { cache = false, checkpointEvery = 100, out, seeds, split = "train", teachers } = options
   const { test, train } = sets
-  const { message } = yield* Progress
+  const { message } = yield* Progress.Progress
   const files = yield* Files.make
   const runs = yield* Runs.Runs
   const told = teachersOf(options)
   const rows = table.rows(base, told)
-  const chosen = yield* StudyWork.select(table, rows, options.rows)
   const more = { split, checkpointEvery }
 
   const within = <A, E2, R2>({ config, folder }: StudyWork.Unit, self: Effect.Effect<A, E2, R2>) =>
@@ -240,16 +239,12 @@ const running = Effect.fnUntraced(function*<E>(
   })
 
   // All configurations are checked before hours of training.
-  const works = yield* Effect.forEach(
-    seeds.flatMap((seed) => chosen.map((row) => [row, seed] as const)),
-    ([row, seed]) => StudyWork.of(base, row, seed, told)
-  )
+  const works = yield* StudyWork.all(table, base, { seeds, teachers: told, rows: options.rows })
   for (const [i, work] of works.entries()) {
-    yield* message(
-      `${table.name}/${work.row.name}, seed ${work.seed} (${i + 1} of ${works.length}): ` +
-        work.units.map(({ folder }) => folder).join(", ")
-    )
-    yield* measured(work)
+    const part = { name: `${table.name}/${work.row.name}, seed ${work.seed}`, number: i + 1, total: works.length }
+    const folders = work.units.map(({ folder }) => folder)
+    yield* message(`${part.name} (${part.number} of ${part.total}): ${folders.join(", ")}`)
+    yield* Progress.inPart(part)(measured(work))
     yield* written
   }
   return yield* written

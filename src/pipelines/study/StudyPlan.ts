@@ -72,11 +72,7 @@ export const studyPlan = Effect.fn("patchword.studyPlan")(
     const { classes, images, out, seeds, teacherWidth } = options
     const told = teachersOf(options)
     const fs = yield* FileSystem.FileSystem
-    const rows = yield* StudyWork.select(table, table.rows(base, told), options.rows)
-    const works = yield* Effect.forEach(
-      rows.flatMap((row) => seeds.map((seed) => [row, seed] as const)),
-      ([row, seed]) => StudyWork.of(base, row, seed, told)
-    )
+    const works = yield* StudyWork.all(table, base, { seeds, teachers: told, rows: options.rows })
     const each = works.flatMap((work) => work.units.map((unit) => ({ work, unit })))
     const kinds = Map.groupBy(each, ({ unit }) => Json.canonical([unit.stage, withoutSeeds(unit.config)]))
     // Rows that differ before a stage train it alike.

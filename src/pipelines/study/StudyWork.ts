@@ -77,10 +77,8 @@ export const unit = ({ units }: Work, stage: Stage): Unit | undefined => units.f
 /** The key of a figure, in the study's folder: all that it depends on. */
 export const keyOf = (measure: string, about: Json.Json): string => `${measure}-${digest(about)}`
 
-/**
- * Selects the rows that are asked for; all without names. Fails with `ConfigError` for a name that the table has not.
- */
-export const select = (
+/** Selects the rows that are asked for; all without names. */
+const select = (
   table: Ablation.Ablation,
   rows: ReadonlyArray<Ablation.Row>,
   names: ReadonlyArray<string> | undefined
@@ -98,3 +96,23 @@ export const select = (
   }
   return Effect.succeed(names === undefined ? rows : rows.filter(({ name }) => names.includes(name)))
 }
+
+/**
+ * Returns the work of a table: the rows that are asked for, all without names, under each seed. Fails with `ConfigError` for a name that the
+ * table has not, and for rows whose changes do not fit the base.
+ */
+export const all = Effect.fnUntraced(function*(
+  table: Ablation.Ablation,
+  base: Preset.Preset,
+  { rows: names, seeds, teachers }: {
+    readonly seeds: ReadonlyArray<number>
+    readonly teachers: ReadonlyArray<Ablation.Teacher>
+    readonly rows?: ReadonlyArray<string> | undefined
+  }
+) {
+  const rows = yield* select(table, table.rows(base, teachers), names)
+  return yield* Effect.forEach(
+    seeds.flatMap((seed) => rows.map((row) => [row, seed] as const)),
+    ([row, seed]) => of(base, row, seed, teachers)
+  )
+})

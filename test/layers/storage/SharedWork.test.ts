@@ -99,6 +99,25 @@ describe("Work that processes share", () => {
       yield* isWhole(folder)
     })))
 
+  it.effect("is not held up by a share that was interrupted", () =>
+    inFolder(Effect.fnUntraced(function*(folder, fs) {
+      const begun = yield* Deferred.make<void>()
+      assert.isFalse(yield* SharedWork.isMade(folder))
+      const fiber = yield* Effect.forkChild(SharedWork.make(
+        folder,
+        work,
+        (shard, write) =>
+          shard < 2 ? write(content(shard)) : Effect.andThen(Deferred.succeed(begun, undefined), Effect.never)
+      ))
+      yield* Deferred.await(begun)
+      assert.isTrue(yield* fs.exists(`${folder}/claim-00002.json`))
+      yield* Fiber.interrupt(fiber)
+      assert.isFalse(yield* SharedWork.isMade(folder))
+      yield* SharedWork.make(folder, work, (shard, write) => write(content(shard)))
+      assert.isTrue(yield* SharedWork.isMade(folder))
+      yield* isWhole(folder)
+    })), 10_000)
+
   it.effect("refuses other work, other bytes and damaged shards", () =>
     inFolder(Effect.fnUntraced(function*(folder, fs) {
       yield* SharedWork.make(folder, work, (shard, write) => write(content(shard)))

@@ -4,6 +4,8 @@ import { Clock, Effect, Exit, Fiber, FileSystem, Logger, Path, PlatformError, Ru
 import { TestClock } from "effect/testing"
 import { setImmediate } from "node:timers/promises"
 import * as KeyedRandom from "../../../src/domain/values/KeyedRandom.ts"
+import * as Files from "../../../src/layers/files/Files.ts"
+import * as Lock from "../../../src/layers/files/Lock.ts"
 import * as FeatureCache from "../../../src/layers/teacher/FeatureCache.ts"
 import * as Teacher from "../../../src/layers/teacher/Teacher.ts"
 import * as HostTensor from "../../../src/shapes/HostTensor.ts"
@@ -246,6 +248,21 @@ describe("FeatureCache", () => {
       const manifest = yield* Effect.flip(FeatureCache.reader(directory))
       assert.strictEqual(manifest[Runtime.errorExitCode], 65)
       assert.include(manifest.message, "cache.json is damaged")
+    }))
+  )
+
+  live(
+    "is taken from a worker that has lost its job, and that writes nothing more",
+    Effect.scoped(Effect.gen(function*() {
+      const directory = yield* folder
+      const taken = Effect.provideService(fill(directory), Lock.TakeOver, true)
+      const former = fill(
+        directory,
+        {},
+        ({ append }) => Effect.andThen(Effect.provide(taken, NodeServices.layer), append(keys, values))
+      )
+      assert.isTrue(Files.isSuperseded(yield* Effect.flip(former)))
+      assert.deepStrictEqual(yield* (yield* FeatureCache.reader(directory)).read(keys), values)
     }))
   )
 
