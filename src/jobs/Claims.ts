@@ -20,15 +20,41 @@ export interface Waiting extends Execution {
   readonly from: number
 }
 
-const waiting = (
-  { done, execution, id: job, payload, workflow }: {
-    readonly id: number
-    readonly workflow: string
-    readonly payload: string
-    readonly execution: number
-    readonly done: number
+/** The columns of a job that a worker reads. */
+export interface Row {
+  readonly id: number
+  readonly workflow: string
+  readonly payload: string
+  readonly execution: number
+  readonly done: number
+}
+
+/** Makes a job of its columns. */
+export const waiting = ({ done, execution, id: job, payload, workflow }: Row): Waiting => ({
+  job,
+  execution,
+  workflow,
+  payload,
+  from: done
+})
+
+/** Selects the columns of {@link Row}. */
+export const columns = (sql: SqlClient) => sql.literal("id, workflow, payload, execution, done")
+
+/** Tests whether a worker can do a job. */
+export const fitting = (
+  sql: SqlClient,
+  { offer: { engines, gpu, memoryGiB }, workflows }: {
+    readonly offer: Job.Offer
+    readonly workflows: ReadonlyArray<string>
   }
-): Waiting => ({ job, execution, workflow, payload, from: done })
+) =>
+  sql.and([
+    sql.in("workflow", workflows),
+    sql.in("engine", engines),
+    sql`memory_gib <= ${memoryGiB}`,
+    sql`(NOT gpu OR ${gpu})`
+  ])
 
 /**
  * Claims the oldest waiting job that fits. `choose` gives the number of its next execution, or nothing to leave it. Several workers
@@ -43,12 +69,11 @@ export const claim = Effect.fnUntraced(function*<E, R>(
     readonly choose: (job: Waiting) => Effect.Effect<Option.Option<number>, E, R>
   }
 ) {
-  const { choose, offer: { engines, gpu, memoryGiB }, worker, workflows } = options
+  const { choose, offer, worker, workflows } = options
   return yield* sql.withTransaction(Effect.gen(function*() {
-    const [row] = yield* sql<Parameters<typeof waiting>[0]>`
-      SELECT id, workflow, payload, execution, done FROM patchword_jobs
-      WHERE state = 'waiting' AND ${sql.in("workflow", workflows)} AND ${sql.in("engine", engines)}
-        AND memory_gib <= ${memoryGiB} AND (NOT gpu OR ${gpu})
+    const [row] = yield* sql<Row>`
+      SELECT ${columns(sql)} FROM patchword_jobs
+      WHERE state = 'waiting' AND ${fitting(sql, { workflows, offer })}
       ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED`
     if (row === undefined) return Option.none()
     const found = waiting(row)
@@ -63,8 +88,8 @@ export const claim = Effect.fnUntraced(function*<E, R>(
 /** Returns jobs that were claimed some seconds ago and that no stage has begun of: their worker may have ended in between. */
 export const forgotten = Effect.fnUntraced(
   function*(sql: SqlClient, workflows: ReadonlyArray<string>, seconds: number) {
-    const rows = yield* sql<Parameters<typeof waiting>[0]>`
-    SELECT id, workflow, payload, execution, done FROM patchword_jobs
+    const rows = yield* sql<Row>`
+    SELECT ${columns(sql)} FROM patchword_jobs
     WHERE state IN ('running', 'cancelling') AND NOT begun AND ${sql.in("workflow", workflows)}
       AND updated < now() - make_interval(secs => ${seconds})`
     return rows.map(waiting)
@@ -116,12 +141,13 @@ export const report = Effect.fnUntraced(function*(
 
 const finite = (value: number): number | null => Number.isFinite(value) ? value : null
 
-const written = ({ imagesPerSecond, metrics, stage, step, total }: Report): string =>
+const written = ({ imagesPerSecond, metrics, part, stage, step, total }: Report): string =>
   Schema.encodeSync(Json.text(Job.Reported))({
     stage,
     step,
     total,
     metrics: Object.fromEntries(Object.entries(metrics).map(([name, value]) => [name, finite(value)])),
+    ...(part === undefined ? {} : { part }),
     ...(imagesPerSecond === undefined ? {} : { imagesPerSecond: finite(imagesPerSecond) })
   })
 

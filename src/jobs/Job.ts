@@ -34,7 +34,9 @@ export const Reported = Schema.Struct({
   step: Schema.Int,
   total: Schema.Int,
   metrics: Schema.Record(Schema.String, Schema.NullOr(Schema.Finite)),
-  imagesPerSecond: Schema.optionalKey(Schema.NullOr(Schema.Finite))
+  imagesPerSecond: Schema.optionalKey(Schema.NullOr(Schema.Finite)),
+  /** The part of longer work that the stage belongs to, for example one run of a study. */
+  part: Schema.optionalKey(Schema.Struct({ name: Schema.String, number: Schema.Int, total: Schema.Int }))
 })
 export type Reported = typeof Reported.Type
 
@@ -63,6 +65,10 @@ export const Job = Schema.Struct({
   needs: Needs,
   /** The worker that has it, or had it last. */
   worker: Schema.NullOr(Schema.String),
+  /** The most workers that share it; null for as many as are free. */
+  workers: Schema.NullOr(Schema.Int),
+  /** The workers that help the one that has it. */
+  helpers: Schema.Array(Schema.String),
   /** The number of times that a worker took a stage of it. */
   taken: Schema.Int,
   progress: Schema.NullOr(Reported),

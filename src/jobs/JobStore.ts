@@ -112,6 +112,19 @@ const migrations = Migrator.fromRecord({
       ended timestamptz
     )`
     yield* sql`CREATE INDEX patchword_jobs_state ON patchword_jobs (state, id)`
+  }),
+  "0002_helpers": Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    yield* sql`ALTER TABLE patchword_jobs ADD COLUMN workers integer DEFAULT 1`
+    yield* sql`CREATE TABLE patchword_helpers (
+      job integer NOT NULL REFERENCES patchword_jobs,
+      worker text NOT NULL,
+      seen timestamptz NOT NULL DEFAULT now(),
+      PRIMARY KEY (job, worker)
+    )`
+    // A helper that was killed is not heard of any more.
+    yield* sql`CREATE VIEW patchword_helping AS
+      SELECT job, worker FROM patchword_helpers WHERE seen > now() - interval '10 seconds'`
   })
 })
 

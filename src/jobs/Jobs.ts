@@ -23,6 +23,8 @@ export interface Submission {
   readonly payload: Json.Json
   readonly stages: ReadonlyArray<string>
   readonly needs: Needs
+  /** The most workers that share it; null for as many as are free. */
+  readonly workers: number | null
 }
 
 /** The jobs of a store. */
@@ -46,6 +48,7 @@ const Row = Schema.Struct({
   stages: Json.text(Job.fields.stages),
   progress: Schema.NullOr(Json.text(Reported)),
   failure: Schema.NullOr(Json.text(Failure)),
+  helpers: Json.text(Job.fields.helpers),
   engine: Schema.String,
   gpu: Schema.Boolean,
   memory_gib: Schema.Finite
@@ -69,7 +72,8 @@ const make = Effect.gen(function*() {
     )
 
   const columns = sql.literal(
-    "id, workflow, title, state, stages, done, engine, gpu, memory_gib, worker, taken, progress, failure, " +
+    "id, workflow, title, state, stages, done, engine, gpu, memory_gib, worker, workers, taken, progress, failure, " +
+      "array_to_json(ARRAY(SELECT worker FROM patchword_helping WHERE job = id ORDER BY worker))::text AS helpers, " +
       ["submitted", "started", "updated", "ended"].map((at) => `extract(epoch from ${at})::float8 AS ${at}`).join(", ")
   )
   const decoded = (rows: ReadonlyArray<object>) => Effect.map(Rows(rows), (all) => all.map(jobOf))
@@ -84,21 +88,25 @@ const make = Effect.gen(function*() {
   })
 
   return Jobs.of({
-    submit: Effect.fn("patchword.Jobs.submit")(function*({ needs, payload, stages, title, workflow }: Submission) {
-      const [row] = yield* sql<{ readonly id: number }>`
+    submit: Effect.fn("patchword.Jobs.submit")(
+      function*({ needs, payload, stages, title, workers, workflow }: Submission) {
+        const [row] = yield* sql<{ readonly id: number }>`
         INSERT INTO patchword_jobs ${
-        sql.insert({
-          workflow,
-          title,
-          payload: JSON.stringify(payload),
-          stages: yield* Schema.encodeEffect(Stages)(stages),
-          engine: needs.engine,
-          gpu: needs.gpu,
-          memory_gib: needs.memoryGiB
-        })
-      } RETURNING id`
-      return row!.id
-    }, wrapped),
+          sql.insert({
+            workflow,
+            title,
+            payload: JSON.stringify(payload),
+            stages: yield* Schema.encodeEffect(Stages)(stages),
+            engine: needs.engine,
+            gpu: needs.gpu,
+            memory_gib: needs.memoryGiB,
+            workers
+          })
+        } RETURNING id`
+        return row!.id
+      },
+      wrapped
+    ),
     list: wrapped(Effect.flatMap(sql`SELECT ${columns} FROM patchword_jobs ORDER BY id DESC`, decoded)),
     show: (id) => wrapped(show(id)),
     cancel: Effect.fn("patchword.Jobs.cancel")(function*(id: number) {

@@ -23,7 +23,7 @@
  * assert.deepStrictEqual(seen, ["tokenizer of runs/one", "pretraining of runs/one"])
  * ```
  */
-import { type Cause, Context, Effect, Exit, type Layer, Schema } from "effect"
+import { type Cause, Context, Effect, Exit, type Layer, Option, Schema } from "effect"
 import * as Activity from "effect/workflow/Activity"
 import * as Workflow from "effect/workflow/Workflow"
 import type { WorkflowEngine } from "effect/workflow/WorkflowEngine"
@@ -33,10 +33,16 @@ import { Jobs, type Submission } from "./Jobs.ts"
 import type { JobsError } from "./JobsError.ts"
 import * as StageFailed from "./StageFailed.ts"
 
-/** A stage of a run: its name, and the program that does it or goes on with it. */
+/** A stage of a run. */
 export interface Stage<E, R> {
   readonly name: string
+  /** Does the stage, or goes on with it. */
   readonly run: Effect.Effect<unknown, E, R>
+  /**
+   * Takes a share in the stage while another worker runs it. It may come late, and be interrupted or killed at any time: `run` waits until all
+   * is done, and does what is left. See `SharedWork`.
+   */
+  readonly help?: Effect.Effect<unknown, E, R>
 }
 
 /**
@@ -89,6 +95,8 @@ export interface Run<P, R> {
   readonly execute: (
     given: Execution & { readonly from: number; readonly run: P }
   ) => Effect.Effect<Outcome, StageFailed.StageFailed, WorkflowEngine>
+  /** Returns the stage of an index. None after the last one. */
+  readonly stage: (payload: P, index: number) => Option.Option<Stage<unknown, R>>
   /** Lets the workflow engine of this process do such runs. */
   readonly layer: Layer.Layer<never, never, WorkflowEngine | R>
 }
@@ -100,6 +108,8 @@ export interface Options<P, E, R> {
   readonly title: (payload: P) => string
   /** The machine that it needs; default any. */
   readonly needs?: (payload: P) => Job.Needs
+  /** The most workers that share it; null for as many as are free. Default 1. Stages with `help` have more than one. */
+  readonly workers?: (payload: P) => number | null
   /** The stages, a function of the payload alone. */
   readonly stages: (payload: P) => ReadonlyArray<Stage<E, R>>
 }
@@ -109,7 +119,7 @@ export const workflow = <P, E, R>(
   name: string,
   options: Options<P, E, R>
 ): Run<P, R> => {
-  const { needs = () => Job.ANY, payload, stages, title } = options
+  const { needs = () => Job.ANY, payload, stages, title, workers = () => 1 } = options
   const made = Workflow.make(name, {
     payload: { job: Schema.Int, execution: Schema.Int, from: Schema.Int, run: payload },
     success: Outcome,
@@ -145,12 +155,14 @@ export const workflow = <P, E, R>(
         title: title(given),
         payload: encoded,
         stages: stages(given).map((stage) => stage.name),
-        needs: needs(given)
+        needs: needs(given),
+        workers: workers(given)
       })),
     read: Schema.decodeEffect(Json.text(payload)),
     executionId: (given) => made.executionId(given),
     start: (given) => Effect.asVoid(made.execute(given, { discard: true })),
     execute: (given) => made.execute(given),
+    stage: (given, index) => Option.fromUndefinedOr(stages(given)[index]),
     layer: made.toLayer((given) => body(given))
   }
 }

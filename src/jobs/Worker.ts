@@ -5,6 +5,8 @@
  * one is gone, the cluster gives the workflow to another, which goes on from the last checkpoint, or gives the job back to the
  * store if it is busy or does not fit.
  *
+ * A worker without a job helps with the stages of others that can be shared.
+ *
  * On an interruption a worker saves its stage, gives its job back and ends.
  */
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
@@ -23,6 +25,7 @@ import * as os from "node:os"
 import * as Progress from "../layers/run/Progress.ts"
 import * as Runs from "../layers/run/Runs.ts"
 import * as Claims from "./Claims.ts"
+import * as Helping from "./Helping.ts"
 import type * as Job from "./Job.ts"
 import { JobStore } from "./JobStore.ts"
 import * as StageFailed from "./StageFailed.ts"
@@ -127,6 +130,8 @@ const make = Effect.fnUntraced(function*({ offer, say = () => Effect.void }: Opt
   const hold = (key: string, begun: boolean) =>
     Effect.map(Clock.currentTimeMillis, (at) => void (held = { key, begun, at }))
   const release = (key: string) => Effect.sync(() => void (held = held?.key === key ? undefined : held))
+  // A share in other jobs yields to a job.
+  const help = Helping.make({ sql, worker, offer, isFree: free, say })
 
   /** Says what ends the stage, and keeps its reports meanwhile. */
   const watch = Effect.fnUntraced(function*(
@@ -209,6 +214,7 @@ const make = Effect.fnUntraced(function*({ offer, say = () => Effect.void }: Opt
       if (!fits(taken.needs, offer)) return yield* giveBack(at, taken, "this machine does not fit it")
       if (held?.key !== key && !(yield* free)) return yield* giveBack(at, taken, "this worker has another one")
       yield* hold(key, true)
+      yield* help.leave
       return yield* Effect.onInterrupt(
         working(at, taken, run),
         () => Effect.andThen(release(key), Effect.ignore(Claims.release(sql, at, taken.number)))
@@ -228,14 +234,14 @@ const make = Effect.fnUntraced(function*({ offer, say = () => Effect.void }: Opt
       }
     }).pipe(Effect.ensuring(release(keyOf(of))))
 
-  return { keeper: { stage, ended }, worker, stopping, free, hold, isHeld: () => held !== undefined }
+  return { keeper: { stage, ended }, worker, stopping, free, help, hold, isHeld: () => held !== undefined }
 })
 
 /** Claims jobs while it is free. */
 const dispatch = Effect.fnUntraced(function*<P, R>(
   runs: ReadonlyArray<Stages.Run<P, R>>,
   { offer, say = () => Effect.void }: Options,
-  { free, hold, worker }: Effect.Success<ReturnType<typeof make>>
+  { free, help, hold, worker }: Effect.Success<ReturnType<typeof make>>
 ) {
   const { sql } = yield* JobStore
   const sharding = yield* Sharding
@@ -263,9 +269,10 @@ const dispatch = Effect.fnUntraced(function*<P, R>(
       const claimed = yield* Claims.claim(sql, { worker, offer, workflows, choose })
       if (Option.isSome(claimed)) {
         yield* hold(keyOf(claimed.value), false)
+        yield* help.leave
         yield* say(`job ${claimed.value.job}: claimed`)
         yield* start(claimed.value)
-      }
+      } else yield* help.begin(runs)
     }
     yield* Effect.forEach(yield* Claims.forgotten(sql, workflows, FORGOTTEN), start)
   })
@@ -289,6 +296,7 @@ export const layer = <P, R>(
     const known = first === undefined ? Layer.empty : Layer.mergeAll(first, ...rest)
     const leaving = Effect.gen(function*() {
       yield* Deferred.succeed(made.stopping, undefined)
+      yield* made.help.leave
       // Its workflow ends after its stage.
       yield* Effect.repeat(Effect.sync(() => made.isHeld()), {
         until: (held) => !held,

@@ -19,6 +19,26 @@ describe("the stages of a job", () => {
       assert.include(yield* refused("tokeniser"), "expected tokenizer")
     }))
 
+  it.effect("of other work are checked before they wait", () =>
+    Effect.gen(function*() {
+      const told = (...words: ReadonlyArray<string>) =>
+        said("jobs", "submit", ...words, "--store", "none", "--images", "none").pipe(Effect.flip, Effect.map(String))
+      assert.include(yield* told("study", "table9"), "expected table4, table5 or table6, got table9")
+      assert.include(yield* told("study", "table5/last"), "expected one of the rows none, shared, separate")
+      assert.include(yield* told("study", "table5", "--seeds", "0,0"), "expected different whole numbers")
+      assert.include(
+        yield* told("encode", "run", "--shards", "s", "--out", "codes.npz"),
+        "write --out codes.safetensors"
+      )
+      assert.include(
+        yield* told("cache", "cache", "--shards", "s", "--set", "pretrain.optimizer.lr=1"),
+        "expected a value of tokenizer"
+      )
+      assert.include(yield* told("cache", "cache", "--shards", "s", "--workers", "0"), "--workers: expected 1 or more")
+      assert.include(yield* told("encode", "run", "--out", "codes.safetensors"), "--shards is missing")
+      assert.isFalse(yield* (yield* FileSystem.FileSystem).exists("none"))
+    }).pipe(Effect.provide(NodeServices.layer)))
+
   it.effect("are looked up in a store that is there", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem

@@ -15,7 +15,7 @@ import * as Stages from "../../src/jobs/Stages.ts"
 import { draw, said } from "../cli/kit.ts"
 import { start } from "../e2e/child.ts"
 import { micro } from "../pipelines/kit.ts"
-import { EVERY, run, STEPS } from "./microRun.ts"
+import { EVERY, run, SHARDS, shared, STEPS } from "./microRun.ts"
 import { PASSWORD, Postgres } from "./postgres.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "patchword-jobs-"))
@@ -183,6 +183,31 @@ describe("jobs on PostgreSQL", () => {
     assert.deepStrictEqual(contents(out), unbroken)
     const next = await submit("next", 0)
     assert.strictEqual((await ended(next.id)).state, "finished")
+  })
+
+  it("are shared by workers, and lose only a shard where a helper is killed, or the worker that has them", async () => {
+    while (workers.filter(({ child }) => child.exitCode === null && child.signalCode === null).length < 4) begin()
+    const out = join(folder, "shards")
+    const id = await store.runPromise(Stages.submit(shared, { out, millis: 150, gpu: false }))
+    const begun = () => workers.flatMap(({ told }) => told().match(/begins shard \d+/g) ?? []).length
+    const pidOf = (worker: string | null | undefined) => Number(worker!.split(":").at(-1))
+    const endAt = async (count: number, pid: number) => {
+      await until(begun, (found) => found >= count)
+      await end(workers.find(({ child }) => child.pid === pid)!, "SIGKILL")
+    }
+    const { helpers, worker } = await until(() => ask(({ show }) => show(id)), ({ helpers }) => helpers.length === 2)
+    await endAt(8, pidOf(helpers[0]))
+    await endAt(12, pidOf(worker))
+    const job = await ended(id)
+    assert.deepInclude(job, { state: "finished", failure: null })
+    assert.deepInclude(job.progress, { stage: "shards", step: SHARDS, total: SHARDS })
+    assert.notStrictEqual(job.worker, worker)
+    for (let shard = 0; shard < SHARDS; shard++) {
+      const [first, second] = readFileSync(join(out, `shard-${String(shard).padStart(5, "0")}.bin`))
+      assert.deepStrictEqual([first, second], [shard, 2 * shard])
+    }
+    const lost = 1 + 2 * (job.taken - 1)
+    assert.isAtMost(begun(), SHARDS + lost)
   })
 
   it("are handed in, done and shown by the command line", async () => {

@@ -1,8 +1,11 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Layer, Schema } from "effect"
 import { existsSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import * as Stages from "../../src/jobs/Stages.ts"
+import * as Progress from "../../src/layers/run/Progress.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
+import * as SharedWork from "../../src/layers/storage/SharedWork.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import { machine, micro } from "../pipelines/kit.ts"
@@ -27,8 +30,35 @@ const checkpoints = (out: string, stage: string): ReadonlyArray<string> => {
   return existsSync(folder) ? readdirSync(folder).toSorted() : []
 }
 
+const payload = Schema.Struct({ out: Schema.String, millis: Schema.Finite, gpu: Schema.Boolean })
+
+export const SHARDS = 24
+
+export const shared = Stages.workflow("Shared", {
+  payload,
+  title: ({ out }) => out,
+  workers: () => 3,
+  stages: ({ millis, out }) => {
+    const share = SharedWork.make(
+      out,
+      { shards: SHARDS, about: { test: "jobs" } },
+      (shard, write) =>
+        Effect.gen(function*() {
+          yield* write(Uint8Array.of(shard))
+          process.stdout.write(`begins shard ${shard}\n`)
+          yield* Effect.sleep(millis)
+          yield* write(Uint8Array.of(2 * shard))
+        }),
+      (step) =>
+        Effect.flatMap(Progress.Progress, ({ report }) => report({ stage: "shards", step, total: SHARDS, metrics: {} }))
+    )
+    const run = Effect.provide(share, NodeServices.layer)
+    return [{ name: "shards", run, help: run }]
+  }
+})
+
 export const run = Stages.workflow("Micro", {
-  payload: Schema.Struct({ out: Schema.String, millis: Schema.Finite, gpu: Schema.Boolean }),
+  payload,
   title: ({ out }) => out,
   needs: ({ gpu }) => ({ engine: "onnx", gpu, memoryGiB: 0 }),
   stages: ({ millis, out }) => {

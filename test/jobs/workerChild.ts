@@ -2,12 +2,12 @@ import { Effect, Layer, Redacted } from "effect"
 import * as Signals from "../../src/cli/terminal/Signals.ts"
 import * as JobStore from "../../src/jobs/JobStore.ts"
 import * as Worker from "../../src/jobs/Worker.ts"
-import { run } from "./microRun.ts"
+import { run, shared } from "./microRun.ts"
 
 const [place] = process.argv.slice(2)
 
 Layer.launch(
-  Worker.layer([run], {
+  Worker.layer([run, shared], {
     offer: { engines: ["onnx"], gpu: false, memoryGiB: 8 },
     host: "127.0.0.1",
     lease: "3 seconds",

@@ -1,7 +1,8 @@
 /** `patchword encode`: images to codes. */
-import { Console, Effect, Option } from "effect"
+import { Console, Effect, Layer, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { Images } from "../../layers/images/Images.ts"
+import * as SharedWork from "../../layers/storage/SharedWork.ts"
 import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import * as Encode from "../../pipelines/evaluate/Encode.ts"
 import { encodeShards } from "../../pipelines/evaluate/EncodeShards.ts"
@@ -16,8 +17,8 @@ import * as Failure from "../terminal/Failure.ts"
 import * as ImageRows from "../terminal/ImageRows.ts"
 import * as Print from "../terminal/Print.ts"
 
-/** The command. */
-export const encode = Command.make("encode", {
+/** The flags of the command. */
+export const flags = {
   tokenizer: Argument.String("tokenizer").pipe(
     Argument.withDescription("a run with a tokenizer, RUN/STAGE, or a file of weights")
   ),
@@ -34,9 +35,19 @@ export const encode = Command.make("encode", {
   shards: Flags.shards("encodes a part of the images", "encodes all images"),
   replace: OutputFile.replace,
   json: Flags.json
-}, (given) =>
+}
+
+/** The command. */
+export const encode = Command.make("encode", flags, (given) =>
   Effect.gen(function*() {
-    yield* OutputFile.check({ ...given, ending: ImageRows.ENDING, beside: (file) => [ImageRows.tableOf(file)] })
+    // Where all shards are made, the files may be those that a process wrote of them before it was killed.
+    const isMade = Option.isSome(given.shards) && (yield* SharedWork.isMade(given.shards.value))
+    yield* OutputFile.check({
+      ...given,
+      replace: given.replace || isMade,
+      ending: ImageRows.ENDING,
+      beside: (file) => [ImageRows.tableOf(file)]
+    })
     const tokenizer = NetworkFlags.withColour(
       yield* NetworkFlags.chosen(given.tokenizer, Artifact.tokenizer),
       given.colour
@@ -48,7 +59,8 @@ export const encode = Command.make("encode", {
       const shared = Option.map(given.shards, (folder) => encodeShards(tokenizer, set, folder))
       if (Option.isSome(shared) && Option.isNone(given.out)) {
         yield* shared.value
-        return yield* Print.result(given.json, { shards: given.shards, images: set.length, patches }, [set])
+        const shards = Option.getOrThrow(given.shards)
+        return yield* Print.result(given.json, { shards, images: set.length, patches }, [set])
       }
       if (Option.isNone(given.out)) {
         return yield* Encode.encode(tokenizer, set, (some) =>
@@ -58,9 +70,11 @@ export const encode = Command.make("encode", {
         Encode.encodeAll(tokenizer, set))
       const written = yield* ImageRows.write(given.out.value, set, {
         codes: { shape: [set.length, patches], dtype: "int32", data: codes }
-      })
+      }, { replace: given.replace })
       yield* Print.result(given.json, { ...written, images: set.length, patches }, [set])
-    }).pipe(Effect.provide(Services.imagesAndEngine(given, tokenizer.config)))
+    }).pipe(Effect.provide(
+      Layer.merge(Services.imagesAndEngine(given, tokenizer.config), Print.progress(given.json))
+    ))
   }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription("turn images into codes (visual words)"),
     Command.withExamples([

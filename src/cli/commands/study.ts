@@ -11,6 +11,7 @@ import { Teacher } from "../../layers/teacher/Teacher.ts"
 import * as TeacherEncoder from "../../layers/teacher/TeacherEncoder.ts"
 import * as Study from "../../pipelines/study/Study.ts"
 import { studyPlan } from "../../pipelines/study/StudyPlan.ts"
+import * as StudyWork from "../../pipelines/study/StudyWork.ts"
 import * as OtherEncoder from "../../pipelines/training/OtherEncoder.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as Described from "../flags/Described.ts"
@@ -72,8 +73,8 @@ const teachersOf = (given: TeacherFlags.TeacherFlags, list: Option.Option<string
   })
 }
 
-/** The command. */
-export const study = Command.make("study", {
+/** The flags of a study. */
+export const flags = {
   table: Argument.String("table").pipe(
     Argument.withDescription(`${Suggest.either(TABLES)}, or rows such as table5/none,late (default: lists all rows)`),
     Argument.optional
@@ -100,23 +101,42 @@ export const study = Command.make("study", {
     Described.withDefault("the folder of the study; a study there that is not finished goes on", "runs/study")
   ),
   json: Flags.json
-}, (given) =>
+}
+
+interface Asked extends Omit<ConfigFlags.ConfigFlags, "seed">, TeacherFlags.TeacherFlags {
+  readonly table: Option.Option<string>
+  readonly seeds: string
+  readonly teachers: Option.Option<string>
+}
+
+/** The study that flags ask for, all of it checked. */
+export const resolve = Effect.fnUntraced(function*(given: Asked) {
+  yield* ConfigFlags.onlyOf(["tokenizer", "pretrain", "finetune", "probe"], given)
+  const asked = yield* named(given.table)
+  const seeds = yield* seedsOf(given.seeds)
+  const teachers = teachersOf(given, given.teachers)
+  const told = Study.teachersOf({ teachers })
+  const preset = yield* ConfigFlags.resolve({ ...given, seed: Option.none() })
+  if (asked !== undefined) {
+    const { rows, table } = asked
+    if (Option.isSome(given.teachers) && table.number !== 6) {
+      return yield* Config.refusal("--teachers", `expected table6, got ${table.name}`, "name one teacher by --teacher")
+    }
+    yield* StudyWork.all(table, preset, { rows, seeds, teachers: told })
+  }
+  return { asked, preset, seeds, teachers, told }
+})
+
+/** The command. */
+export const study = Command.make("study", flags, (given) =>
   Effect.gen(function*() {
-    yield* ConfigFlags.onlyOf(["tokenizer", "pretrain", "finetune", "probe"], given)
     const { cache, json, out, split, test } = given
-    const asked = yield* named(given.table)
-    const seeds = yield* seedsOf(given.seeds)
-    const teachers = teachersOf(given, given.teachers)
-    const told = Study.teachersOf({ teachers })
-    const preset = yield* ConfigFlags.resolve({ ...given, seed: Option.none() })
+    const { asked, preset, seeds, teachers, told } = yield* resolve(given)
     if (asked === undefined) {
       const rows = Ablation.all.map((table) => ({ table: table.name, rows: table.rows(preset, told) }))
       return yield* Console.log(json ? JSON.stringify(rows) : StudyTable.list(preset, told))
     }
     const { rows, table } = asked
-    if (Option.isSome(given.teachers) && table.number !== 6) {
-      return yield* Config.refusal("--teachers", `expected table6, got ${table.name}`, "name one teacher by --teacher")
-    }
     const options = { out, seeds, teachers, rows, split, test, cache }
     const services = Layer.merge(
       Services.imagesAndEngine(given, preset.tokenizer),

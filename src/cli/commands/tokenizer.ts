@@ -8,7 +8,7 @@ import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import { Images } from "../../layers/images/Images.ts"
 import { Teacher } from "../../layers/teacher/Teacher.ts"
 import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
-import { cacheFeatures } from "../../pipelines/CacheFeatures.ts"
+import { cacheFeatures, computeFeatures } from "../../pipelines/CacheFeatures.ts"
 import { measureTokenizer } from "../../pipelines/evaluate/Evaluate.ts"
 import { trainTokenizer } from "../../pipelines/TrainTokenizer.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
@@ -57,8 +57,14 @@ const train = Command.make(
   ])
 )
 
-const cache = Command.make("cache", {
-  folder: Argument.Directory("folder").pipe(Argument.withDescription("the folder of the cache")),
+/** The flags of `tokenizer cache`. */
+export const cacheFlags = {
+  folder: Argument.Directory("folder").pipe(
+    Argument.withDescription(
+      "the folder of the cache (default: none; with --shards, this process only helps to fill one)"
+    ),
+    Argument.optional
+  ),
   ...ConfigFlags.flags,
   ...ImagesFlags.flags,
   ...TeacherFlags.flags,
@@ -76,26 +82,40 @@ const cache = Command.make("cache", {
     "check the views of all steps again and compute missing ones; for images replaced under the same name and size"
   ),
   json: Flags.json
-}, (given) =>
+}
+
+const cache = Command.make("cache", cacheFlags, (given) =>
   Effect.gen(function*() {
+    const { again, damaged: onDamaged, dtype, folder, json, shards, split } = given
+    if (Option.isNone(folder) && (again || Option.isNone(shards))) {
+      return yield* Config.refusal(
+        "folder",
+        "expected the folder of the cache, got none",
+        "name it, or give --shards to help a process that fills a cache"
+      )
+    }
     yield* ConfigFlags.onlyOf(["tokenizer"], given)
     const preset = yield* ConfigFlags.resolve(given)
     const services = Layer.mergeAll(TeacherFlags.layer(given, preset), Print.progress(given.json)).pipe(
       Layer.provideMerge(Services.imagesAndEngine(given, preset.tokenizer))
     )
-    const { again, damaged: onDamaged, dtype, folder } = given
     yield* Effect.gen(function*() {
-      const { about, bytes, computedOn, images } = yield* cacheFeatures(preset.tokenizer, folder, {
-        split: given.split,
+      const set = yield* (yield* Images).load(split)
+      if (Option.isNone(folder)) {
+        const shared = Option.getOrThrow(shards)
+        yield* computeFeatures(preset.tokenizer, shared, { split, dtype })
+        return yield* Print.result(json, { shards: shared, images: set.length }, [set])
+      }
+      const { about, bytes, computedOn, images } = yield* cacheFeatures(preset.tokenizer, folder.value, {
+        split,
         dtype,
         again,
         onDamaged,
-        ...(Option.isSome(given.shards) && { shards: given.shards.value })
+        ...(Option.isSome(shards) && { shards: shards.value })
       })
-      const set = yield* (yield* Images).load(given.split)
       yield* Print.result(
-        given.json,
-        { folder, images, bytes, ...about, computedOn: computedOn.map(ComputedOn.show) },
+        json,
+        { folder: folder.value, images, bytes, ...about, computedOn: computedOn.map(ComputedOn.show) },
         [
           set
         ]

@@ -10,9 +10,19 @@ export const replaces = (flag: string) => Described.flag("replace", `write over 
 /** The flag with which a command writes over files. */
 export const replace = replaces("--out")
 
+/** Fails with `ConfigError` if the name of the file does not end as its kind does: other programs go by the ending. */
+export const checkName = (
+  { ending, flag = "--out", out }: { readonly out: string; readonly ending: string; readonly flag?: string }
+): Effect.Effect<void, Config.ConfigError> =>
+  out.endsWith(ending) ? Effect.void : Effect.fail(Config.refusal(
+    flag,
+    `expected a name that ends in ${ending}, the kind of file that is written, got ${out}`,
+    `write ${flag} ${out.replace(/(?<=[^/\\])\.[^./\\]*$/, "")}${ending}`
+  ))
+
 /**
- * Fails with `ConfigError` if the name of the file does not end as its kind does: other programs go by the ending. Fails with
- * `FileError` if it, or a file that is written `beside` it, cannot be written, or if there is such a file and it may not be replaced.
+ * Fails as {@link checkName} does. Fails with `FileError` if the file, or one that is written `beside` it, cannot be written, or if there is
+ * such a file and it may not be replaced.
  */
 export const check = Effect.fnUntraced(function*(
   output: {
@@ -24,16 +34,10 @@ export const check = Effect.fnUntraced(function*(
     readonly beside?: (file: string) => ReadonlyArray<string>
   }
 ) {
-  const { ending, flag = "--out", out, replace, beside = () => [] } = output
+  const { out, replace, beside = () => [] } = output
   if (Option.isNone(out)) return
   const file = out.value
-  if (!file.endsWith(ending)) {
-    return yield* Config.refusal(
-      flag,
-      `expected a name that ends in ${ending}, the kind of file that is written, got ${file}`,
-      `write ${flag} ${file.replace(/(?<=[^/\\])\.[^./\\]*$/, "")}${ending}`
-    )
-  }
+  yield* checkName({ ...output, out: file })
   const files = yield* Files.make
   yield* Effect.forEach([file, ...beside(file)], replace ? files.checkPlace : files.checkFree, { discard: true })
 })

@@ -23,3 +23,9 @@ export const of = (given: Readonly<Record<string, unknown>>): ReadonlyArray<stri
     }
     return value === undefined ? [] : word(key, String(value))
   })
+
+/** Writes the values of these flags as words. Others that are given are left out. */
+export const ofFlags = (
+  given: Readonly<Record<string, unknown>>,
+  flags: Readonly<Record<string, unknown>>
+): ReadonlyArray<string> => of(Object.fromEntries(Object.entries(given).filter(([name]) => Object.hasOwn(flags, name))))

@@ -1,5 +1,5 @@
 /** Arrays of images on the disk, with the name and the class of the image of each row beside them. */
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
 import * as Csv from "../../domain/values/Csv.ts"
 import * as Safetensors from "../../domain/weights/Safetensors.ts"
 import * as Files from "../../layers/files/Files.ts"
@@ -40,19 +40,40 @@ export const ENDING = ".safetensors"
 /** `codes.csv` of `codes.safetensors`: the file that {@link write} writes beside the one of the arrays. */
 export const tableOf = (file: string): string => `${file.slice(0, -ENDING.length)}.csv`
 
+/** Makes a file. One that is there with the same content stays. One with other content is refused. */
+const create = Effect.fnUntraced(function*(files: Files.Files, file: string, parts: Iterable<Uint8Array>) {
+  const [wanted, found] = [Files.hasher(), Files.hasher()]
+  const isNew = yield* files.createParts(file, (append) =>
+    Effect.gen(function*() {
+      for (const part of parts) {
+        wanted.update(part)
+        yield* append(part)
+      }
+    }))
+  if (isNew) return
+  const read = Stream.runForEach(files.fs.stream(file), (part) => Effect.sync(() => found.update(part)))
+  yield* Files.onFailure(file)(read)
+  if (found.digest("hex") === wanted.digest("hex")) return
+  return yield* new Files.FileError({ path: file, kind: "taken", cause: undefined })
+})
+
 /**
  * Writes arrays with a row per image and the labels into a safetensors file, and beside it a CSV file with the columns `row`,
- * `image`, `label` and `class`. Gives the names of both.
+ * `image`, `label` and `class`. Gives the names of both. With `replace: false` it fails with `FileError` of the kind `taken` if one of the
+ * files is there with other content.
  */
 export const write = Effect.fnUntraced(function*(
   file: string,
   set: ImageSet.ImageSet,
-  arrays: Readonly<Record<string, Safetensors.Tensor>>
+  arrays: Readonly<Record<string, Safetensors.Tensor>>,
+  { replace = true }: { readonly replace?: boolean } = {}
 ) {
   const files = yield* Files.make
   const rows = tableOf(file)
-  yield* files.write(rows, table(set))
+  const put = (file: string, parts: Iterable<Uint8Array>) =>
+    replace ? files.write(file, parts) : create(files, file, parts)
+  yield* put(rows, table(set))
   const labels = { shape: [set.length], dtype: "int32", data: set.labels } as const
-  yield* files.write(file, Safetensors.encodeParts({ ...arrays, labels }, ImageSet.header(set)))
+  yield* put(file, Safetensors.encodeParts({ ...arrays, labels }, ImageSet.header(set)))
   return { file, rows }
 })

@@ -11,6 +11,8 @@ import type { Root } from "../help.ts"
 export const Line = Schema.Struct({
   name: Schema.String,
   words: Schema.Array(Schema.String),
+  /** The words of the command line by which other workers help with it, if they can. */
+  help: Schema.optionalKey(Schema.Array(Schema.String)),
   /** True if it takes the configuration of the run. */
   configured: Schema.Boolean
 })
@@ -18,12 +20,14 @@ export type Line = typeof Line.Type
 
 /** A run of command lines. Paths are those of the worker. */
 export const Payload = Schema.Struct({
-  /** The run folder. */
+  /** A word for people: the run folder, or the file or folder that is made. */
   out: Schema.String,
   /** The content of the file of `--config`, which need not be on the worker's machine. */
   config: Schema.NullOr(Schema.Json),
   lines: Schema.Array(Line),
-  needs: Job.Needs
+  needs: Job.Needs,
+  /** The most workers that share it; null for as many as are free. Default 1. */
+  workers: Schema.optionalKey(Schema.NullOr(Schema.Int))
 })
 export type Payload = typeof Payload.Type
 
@@ -38,14 +42,19 @@ const file = Effect.fnUntraced(function*(config: Schema.Json) {
 
 /** The kind of run, for the program with these verbs. */
 export const make = (root: () => Root): Stages.Run<Payload, Command.Environment> => {
-  const run = Effect.fnUntraced(function*({ configured, words }: Line, config: Option.Option<Schema.Json>) {
-    const more = Option.isSome(config) && configured ? ["--config", yield* file(config.value)] : []
+  const run = Effect.fnUntraced(function*(words: ReadonlyArray<string>, config: Option.Option<Schema.Json>) {
+    const more = Option.isSome(config) ? ["--config", yield* file(config.value)] : []
     yield* Misuse.mapErrors(Command.runWith(root(), { version })([...words, ...more]))
   }, Effect.scoped)
   return Stages.workflow("patchword", {
     payload: Payload,
     title: ({ out }) => out,
     needs: ({ needs }) => needs,
-    stages: ({ config, lines }) => lines.map((line) => ({ name: line.name, run: run(line, Option.fromNullOr(config)) }))
+    workers: ({ workers = 1 }) => workers,
+    stages: ({ config, lines }) =>
+      lines.map(({ configured, help, name, words }) => {
+        const own = Option.filter(Option.fromNullOr(config), () => configured)
+        return { name, run: run(words, own), ...(help === undefined ? {} : { help: run(help, own) }) }
+      })
   })
 }

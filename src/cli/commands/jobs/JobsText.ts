@@ -13,8 +13,15 @@ const minute = (seconds: number | null): string => {
 
 const stepOf = (job: Job.Job): string => {
   const { progress } = job
-  return progress === null || job.state === "finished" ? "" : `${progress.stage} ${progress.step} of ${progress.total}`
+  if (progress === null || job.state === "finished") return ""
+  const { part, stage, step, total } = progress
+  const within = part === undefined ? "" : `${part.name} (${part.number} of ${part.total}), `
+  return `${within}${stage} ${step} of ${total}`
 }
+
+/** The workers that are at a job, if it can have several. */
+const sharedBy = ({ helpers, state, workers }: Job.Job): string =>
+  workers === 1 || state !== "running" ? "" : helpers.length === 0 ? "1 worker" : `${helpers.length + 1} workers`
 
 const stagesOf = ({ done, stages }: Job.Job): string => `${done} of ${stages.length}`
 
@@ -28,21 +35,23 @@ export const list = (jobs: ReadonlyArray<Job.Job>): string =>
       job.title,
       stagesOf(job),
       stepOf(job),
-      job.worker ?? "",
+      [...(job.worker === null ? [] : [job.worker]), ...job.helpers].join(" "),
       minute(job.submitted)
     ])
   ])
 
 /** A job in a line. */
 export const line = (job: Job.Job): string =>
-  [`job ${job.id}: ${job.state}`, `stages done ${stagesOf(job)}`, stepOf(job)].filter((part) => part !== "").join(", ")
+  [`job ${job.id}: ${job.state}`, `stages done ${stagesOf(job)}`, stepOf(job), sharedBy(job)]
+    .filter((part) => part !== "")
+    .join(", ")
 
 const needsOf = ({ engine, gpu, memoryGiB }: Job.Needs): string =>
   [`engine ${engine}`, ...(gpu ? ["a GPU"] : []), ...(memoryGiB > 0 ? [`${memoryGiB} GiB`] : [])].join(", ")
 
 /** A job, with what it does now or why it ended. */
 export const show = (job: Job.Job): string => {
-  const { ended, failure, needs, progress, started, state, submitted, title, worker } = job
+  const { ended, failure, helpers, needs, progress, started, state, submitted, title, worker, workers } = job
   const metrics = Object.entries(progress?.metrics ?? {}).flatMap(([name, value]) =>
     value === null ? [] : [`${name} ${Number(value.toPrecision(4))}`]
   )
@@ -55,6 +64,10 @@ export const show = (job: Job.Job): string => {
     ...(progress === null ? [] : [["last step", [stepOf(job), ...metrics].filter(Boolean).join(", ")] as const]),
     ["needs", needsOf(needs)],
     ["worker", worker ?? "none"],
+    ...(workers === 1 ? [] : [
+      ["most workers", workers === null ? "all that are free" : String(workers)],
+      ["helpers", helpers.length === 0 ? "none" : helpers.join(", ")]
+    ] as const),
     ["submitted, UTC", minute(submitted)],
     ...(started === null ? [] : [["begun, UTC", minute(started)] as const]),
     ...(ended === null ? [] : [["ended, UTC", minute(ended)] as const]),

@@ -1,29 +1,29 @@
-/** `patchword jobs submit`: hands in a run for a worker. */
-import { Console, Effect, Option, Schema } from "effect"
+/** `patchword jobs submit`: hands in work for workers. */
+import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Config from "../../../domain/config/Config.ts"
 import * as Suggest from "../../../domain/values/Suggest.ts"
-import * as Stages from "../../../jobs/Stages.ts"
-import * as ConfigFile from "../../../layers/files/ConfigFile.ts"
 import * as ConfigFlags from "../../flags/ConfigFlags.ts"
 import * as Described from "../../flags/Described.ts"
 import * as EngineFlags from "../../flags/EngineFlags.ts"
 import * as Flags from "../../flags/Flags.ts"
 import * as ImagesFlags from "../../flags/ImagesFlags.ts"
-import * as StoreFlags from "../../flags/StoreFlags.ts"
 import * as TeacherFlags from "../../flags/TeacherFlags.ts"
 import * as Words from "../../flags/Words.ts"
 import * as Failure from "../../terminal/Failure.ts"
 import type { Root } from "../help.ts"
-import * as CommandRun from "./CommandRun.ts"
+import { cache } from "./cache.ts"
+import type * as CommandRun from "./CommandRun.ts"
+import { encode } from "./encode.ts"
+import * as HandIn from "./HandIn.ts"
+import { study } from "./study.ts"
 
-const images = ImagesFlags.flags
-const engine = EngineFlags.flags
 const teacher = TeacherFlags.flags
 const { config, ...settings } = ConfigFlags.flags
+const shared = { ...ImagesFlags.flags, ...EngineFlags.flags }
 
 const flags = {
-  store: StoreFlags.store,
+  ...HandIn.flags,
   out: Flag.String("out").pipe(Described.required("run folder, as the worker sees it")),
   stages: Flag.String("stages").pipe(
     Described.withDefault(
@@ -33,23 +33,13 @@ const flags = {
   ),
   ...settings,
   config,
-  ...images,
+  ...shared,
   ...teacher,
-  ...engine,
   split: Flags.split,
-  tests: Flags.tests,
-  gpu: Described.flag("gpu", "only for workers with --gpu; on with --platform cuda"),
-  memoryNeeded: Flag.Finite("memory-needed").pipe(
-    Flag.filter((memory) => memory >= 0, () => "0 or more"),
-    Described.withDefault("only for workers with so much memory, in GiB; patchword plan tells it", 0)
-  ),
-  json: Flags.json
+  tests: Flags.tests
 }
 
 type Given = Command.Command.Config.Infer<typeof flags>
-
-const only = <K extends string>(given: Given, of: Readonly<Record<K, unknown>>): Readonly<Record<string, unknown>> =>
-  Object.fromEntries(Object.entries(given).filter(([name]) => Object.hasOwn(of, name)))
 
 /** A stage: its command line, and the stage whose network it takes. */
 interface Stage {
@@ -58,7 +48,7 @@ interface Stage {
 }
 
 const STAGES: Readonly<Record<string, Stage>> = {
-  tokenizer: { line: (given) => trained(given, ["tokenizer", "train", ...Words.of(only(given, teacher))]) },
+  tokenizer: { line: (given) => trained(given, ["tokenizer", "train", ...Words.ofFlags(given, teacher)]) },
   pretrain: { after: "tokenizer", line: (given) => trained(given, ["pretrain", "--tokenizer", given.out]) },
   finetune: {
     after: "pretrain",
@@ -77,19 +67,14 @@ const STAGES: Readonly<Record<string, Stage>> = {
   evaluate: { after: "finetune", line: (given) => evaluated(given, ["evaluate", `${given.out}/finetune`]) }
 }
 
-const shared = (given: Given): ReadonlyArray<string> => Words.of({ ...only(given, images), ...only(given, engine) })
-
-const trained = (given: Given, words: ReadonlyArray<string>): Omit<CommandRun.Line, "name"> => {
-  const { out, split } = given
-  return {
-    words: [...words, ...shared(given), ...Words.of({ ...only(given, settings), out, split })],
-    configured: true
-  }
-}
+const trained = (given: Given, words: ReadonlyArray<string>): Omit<CommandRun.Line, "name"> => ({
+  words: [...words, ...Words.ofFlags(given, { ...shared, ...settings, out: flags.out, split: flags.split })],
+  configured: true
+})
 
 // The run keeps its settings of evaluations.
 const evaluated = (given: Given, words: ReadonlyArray<string>): Omit<CommandRun.Line, "name"> => ({
-  words: [...words, ...shared(given), "--tests", given.tests.join(",")],
+  words: [...words, ...Words.ofFlags(given, shared), "--tests", given.tests.join(",")],
   configured: false
 })
 
@@ -121,26 +106,14 @@ export const submit = (root: () => Root) =>
       }
       // Every value is checked before the job waits for hours.
       yield* ConfigFlags.resolve(given)
-      const payload: CommandRun.Payload = {
+      yield* HandIn.handIn(root, given, {
         out: given.out,
-        config: Option.isNone(given.config) ? null : yield* ConfigFile.read(Schema.Json, given.config.value),
-        lines: asked.map((name) => ({ name, ...STAGES[name]!.line(given) })),
-        needs: {
-          engine: given.engine === "auto" ? "onnx" : given.engine,
-          gpu: given.gpu || given.platform === "cuda",
-          memoryGiB: given.memoryNeeded
-        }
-      }
-      const job = yield* Stages.submit(CommandRun.make(root), payload).pipe(
-        Effect.provide(StoreFlags.jobs(given.store, { make: true }))
-      )
-      yield* Console.log(
-        given.json
-          ? JSON.stringify({ job, out: given.out, stages: asked })
-          : `job ${job}: ${asked.join(", ")} in ${given.out}\npatchword jobs show ${job} tells how far it is`
-      )
+        lines: asked.map((name) => ({ name, ...STAGES[name]!.line(given) }))
+      })
     }).pipe(Failure.mapErrors)).pipe(
-      Command.withDescription("hand in a run for a worker: tokenizer, pretraining, evaluations"),
+      Command.withDescription(
+        "hand in work for workers: the stages of a run, or jobs submit study, encode, cache"
+      ),
       Command.withExamples([
         {
           command: "patchword jobs submit --store runs/store --preset tiny --images emoji --out runs/one"
@@ -150,5 +123,6 @@ export const submit = (root: () => Root) =>
             "patchword jobs submit --store postgres://me@db/jobs --stages tokenizer,pretrain,probe --preset base " +
             "--images imagenet.yaml --out /shared/runs/base --engine xla --platform cuda --memory-needed 64"
         }
-      ])
+      ]),
+      Command.withSubcommands([study(root), encode(root), cache(root)])
     )
