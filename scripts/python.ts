@@ -18,7 +18,8 @@ const PACKAGES = ["torch==2.15.0", "timm==1.0.31", "transformers==5.23.0"]
 const folderOf = (packages: ReadonlyArray<string>): string =>
   join(tmpdir(), `patchword-python-${packages.join("-").replaceAll(/[^\w.-]/g, "")}`)
 
-const pythonOf = (folder: string): string =>
+/** The interpreter of an environment in a folder. */
+export const pythonOf = (folder: string): string =>
   join(folder, process.platform === "win32" ? "Scripts/python.exe" : "bin/python")
 
 /** The interpreter of `environment`. It need not be there. */
@@ -26,13 +27,13 @@ export const PYTHON = pythonOf(folderOf(PACKAGES))
 
 /**
  * The interpreter of an environment with these packages, which is made when there is none; PyTorch, timm and transformers. Those
- * of `alone` are installed without what they ask for.
+ * of `alone` are installed without what they ask for. They are in a folder for temporary files by default.
  */
 export const environment = (
   packages: ReadonlyArray<string> = PACKAGES,
-  alone: ReadonlyArray<string> = []
+  alone: ReadonlyArray<string> = [],
+  folder: string = folderOf([...packages, ...alone])
 ): string => {
-  const folder = folderOf([...packages, ...alone])
   const python = pythonOf(folder)
   if (!existsSync(join(folder, "complete"))) {
     rmSync(folder, { recursive: true, force: true })

@@ -11,6 +11,7 @@ import type * as ReportPage from "../../pipelines/report/ReportPage.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as Described from "../flags/Described.ts"
 import * as EngineFlags from "../flags/EngineFlags.ts"
+import * as RunPlace from "../flags/RunPlace.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as ReportTable from "../terminal/ReportTable.ts"
 
@@ -24,11 +25,11 @@ export const credits: ReadonlyArray<ReportPage.Credit> = [
 ]
 
 /** The command. */
-export const demo = Command.make("demo", {
+export const demo = RunPlace.command("demo", { out: "owned" }, {
   ...ConfigFlags.flags,
   ...EngineFlags.flags,
   out: Flag.String("out").pipe(
-    Described.withDefault("run folder; a run there that is not finished goes on", "runs/demo")
+    Described.withDefault("run folder, or s3://BUCKET/PREFIX; a run there that is not finished goes on", "runs/demo")
   )
 }, (given) =>
   Effect.gen(function*() {

@@ -12,6 +12,7 @@ import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as OutputFile from "../flags/OutputFile.ts"
+import * as RunPlace from "../flags/RunPlace.ts"
 import * as Services from "../flags/Services.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as ImageRows from "../terminal/ImageRows.ts"
@@ -38,7 +39,7 @@ export const flags = {
 }
 
 /** The command. */
-export const encode = Command.make("encode", flags, (given) =>
+export const encode = RunPlace.command("encode", { tokenizer: "networks" }, flags, (given) =>
   Effect.gen(function*() {
     // Where all shards are made, the files may be those that a process wrote of them before it was killed.
     const isMade = Option.isSome(given.shards) && (yield* SharedWork.isMade(given.shards.value))

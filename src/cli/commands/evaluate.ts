@@ -13,12 +13,13 @@ import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
+import * as RunPlace from "../flags/RunPlace.ts"
 import * as Services from "../flags/Services.ts"
 import * as Classified from "../terminal/Classified.ts"
 import * as Failure from "../terminal/Failure.ts"
 
 /** The command. */
-export const evaluate = Command.make("evaluate", {
+export const evaluate = RunPlace.command("evaluate", { network: "networks", out: "networks" }, {
   network: Argument.String("network").pipe(
     Argument.withDescription(
       "a run with a classifier, RUN/STAGE, a file of weights, or a folder of the Hugging Face Hub"

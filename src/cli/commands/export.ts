@@ -9,6 +9,7 @@ import * as Flags from "../flags/Flags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as OutputFile from "../flags/OutputFile.ts"
 import * as PoolingFlags from "../flags/PoolingFlags.ts"
+import * as RunPlace from "../flags/RunPlace.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
 
@@ -18,7 +19,7 @@ const ONLY = { codes: Artifact.tokenizer, logits: Artifact.classifier, features:
 type Opened = Artifact.Artifact | Artifact.SegmenterArtifact
 
 /** The command. */
-export const exported = Command.make("export", {
+export const exported = RunPlace.command("export", { network: "networks" }, {
   network: NetworkFlags.network,
   what: Flag.Literals("what", Export.What.literals).pipe(
     Described.required(

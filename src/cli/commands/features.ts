@@ -10,13 +10,14 @@ import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as OutputFile from "../flags/OutputFile.ts"
 import * as PoolingFlags from "../flags/PoolingFlags.ts"
+import * as RunPlace from "../flags/RunPlace.ts"
 import * as Services from "../flags/Services.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as ImageRows from "../terminal/ImageRows.ts"
 import * as Print from "../terminal/Print.ts"
 
 /** The command. */
-export const features = Command.make("features", {
+export const features = RunPlace.command("features", { network: "networks" }, {
   network: NetworkFlags.network,
   ...ImagesFlags.flags,
   ...EngineFlags.flags,

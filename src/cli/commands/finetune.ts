@@ -21,6 +21,7 @@ import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as RunConfig from "../flags/RunConfig.ts"
+import * as RunPlace from "../flags/RunPlace.ts"
 import * as Services from "../flags/Services.ts"
 import * as TeacherFlags from "../flags/TeacherFlags.ts"
 import * as TrainingFlags from "../flags/TrainingFlags.ts"
@@ -62,7 +63,7 @@ const epochsOf = (from: Start): number | undefined =>
   "codes" in from && from.config.optimizer.unit === "epochs" ? from.config.optimizer.duration : undefined
 
 /** The command. */
-export const finetune = Command.make("finetune", {
+export const finetune = RunPlace.command("finetune", { from: "networks", continue: "all", out: "owned" }, {
   from: Flag.String("from").pipe(
     Described.optional(
       "the network to begin with: a run with a pretrained or a fine-tuned network, RUN/STAGE, a folder of the Hugging Face " +

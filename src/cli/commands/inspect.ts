@@ -3,12 +3,13 @@ import { Console, Effect, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
 import * as Inspect from "../../pipelines/artifacts/Inspect.ts"
 import * as Flags from "../flags/Flags.ts"
+import * as RunPlace from "../flags/RunPlace.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as InspectionText from "../terminal/InspectionText.ts"
 import * as Print from "../terminal/Print.ts"
 
 /** The command. */
-export const inspect = Command.make("inspect", {
+export const inspect = RunPlace.command("inspect", { path: "all" }, {
   path: Argument.String("path").pipe(
     Argument.withDescription(
       "a run, RUN/STAGE, a file or folder in a run, a file of weights, codes or features, an ONNX model, a cache, a configuration, " +

@@ -12,6 +12,7 @@ import * as EvaluationFlags from "../flags/EvaluationFlags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as RunConfig from "../flags/RunConfig.ts"
+import * as RunPlace from "../flags/RunPlace.ts"
 import * as Services from "../flags/Services.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Figures from "../terminal/Figures.ts"
@@ -21,7 +22,7 @@ import * as Print from "../terminal/Print.ts"
 const { seed: _, ...flags } = EvaluationFlags.flags
 
 /** The command. */
-export const knn = Command.make("knn", flags, (given) =>
+export const knn = RunPlace.command("knn", EvaluationFlags.uses, flags, (given) =>
   Effect.gen(function*() {
     yield* ConfigFlags.onlyOf(["knn"], given)
     const { knn: config } = yield* RunConfig.resolve({ ...given, seed: Option.none() })

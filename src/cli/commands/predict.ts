@@ -15,6 +15,7 @@ import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as OutputFile from "../flags/OutputFile.ts"
+import * as RunPlace from "../flags/RunPlace.ts"
 import * as Services from "../flags/Services.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as LabelMaps from "../terminal/LabelMaps.ts"
@@ -112,7 +113,7 @@ const pixels = Effect.fnUntraced(function*(given: Given, segmenter: Artifact.Seg
 })
 
 /** The command. */
-export const predict = Command.make("predict", {
+export const predict = RunPlace.command("predict", { network: "networks" }, {
   network: Argument.String("network").pipe(
     Argument.withDescription(
       "a run with a classifier or a segmenter, RUN/STAGE, a weights file, or a folder of the Hugging Face Hub"

@@ -7,13 +7,14 @@ import * as ContinueFlags from "../flags/ContinueFlags.ts"
 import * as Described from "../flags/Described.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as RunConfig from "../flags/RunConfig.ts"
+import * as RunPlace from "../flags/RunPlace.ts"
 import * as Services from "../flags/Services.ts"
 import * as TrainingFlags from "../flags/TrainingFlags.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
 
 /** The command. */
-export const pretrain = Command.make("pretrain", {
+export const pretrain = RunPlace.command("pretrain", { tokenizer: "networks", continue: "all", out: "owned" }, {
   tokenizer: Flag.String("tokenizer").pipe(
     Described.required("a run with a tokenizer, RUN/STAGE, or a file of weights")
   ),

@@ -11,12 +11,13 @@ import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as ProbeMethod from "../flags/ProbeMethod.ts"
 import * as RunConfig from "../flags/RunConfig.ts"
+import * as RunPlace from "../flags/RunPlace.ts"
 import * as Services from "../flags/Services.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Figures from "../terminal/Figures.ts"
 
 /** The command. */
-export const probe = Command.make("probe", {
+export const probe = RunPlace.command("probe", EvaluationFlags.uses, {
   ...EvaluationFlags.flags,
   method: ProbeMethod.flag,
   validation: Flag.String("validation").pipe(

@@ -8,11 +8,12 @@ import * as ModelFolder from "../../pipelines/artifacts/ModelFolder.ts"
 import * as Described from "../flags/Described.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as HubFlags from "../flags/HubFlags.ts"
+import * as RunPlace from "../flags/RunPlace.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
 
 /** The command. */
-export const pull = Command.make("pull", {
+export const pull = RunPlace.command("pull", {}, {
   repository: HubFlags.repository,
   out: Flag.Directory("out").pipe(Described.required("a new folder, or one of a network, which is replaced")),
   revision: HubFlags.revision,

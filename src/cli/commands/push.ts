@@ -9,6 +9,7 @@ import * as Described from "../flags/Described.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as HubFlags from "../flags/HubFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
+import * as RunPlace from "../flags/RunPlace.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
 
@@ -28,7 +29,7 @@ const folderOf = Effect.fnUntraced(function*(network: string, card: ModelFolder.
 })
 
 /** The command. */
-export const push = Command.make("push", {
+export const push = RunPlace.command("push", { network: "networks" }, {
   network: Argument.String("network").pipe(
     Argument.withDescription(
       "a folder in the layout of the Hub, or RUN/STAGE or a weights file, of which one is made"

@@ -17,6 +17,7 @@ import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
+import * as RunPlace from "../flags/RunPlace.ts"
 import * as Services from "../flags/Services.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
@@ -56,7 +57,7 @@ const chosen = Effect.fnUntraced(function*(path: string) {
 })
 
 /** The command. */
-export const robustness = Command.make("robustness", {
+export const robustness = RunPlace.command("robustness", { network: "networks", out: "networks" }, {
   network: Argument.String("network").pipe(
     Argument.withDescription(
       "a run with a classifier, RUN/STAGE, a file of weights, or a folder of the Hugging Face Hub; or a tokenizer"

@@ -15,6 +15,7 @@ import * as Described from "../flags/Described.ts"
 import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as OutputFile from "../flags/OutputFile.ts"
+import * as RunPlace from "../flags/RunPlace.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
 import * as RunsText from "../terminal/RunsText.ts"
@@ -40,34 +41,44 @@ const brief = (run: Registry.Run) => {
   return rest
 }
 
-const list = Command.make("list", { folders, depth, tag: tagged, json: Flags.json }, (given) =>
-  Effect.gen(function*() {
-    const { depth, json, tag } = given
-    const all = yield* Registry.list(searched(given.folders), { depth })
-    const runs = Option.match(tag, {
-      onNone: () => all,
-      onSome: (asked) => all.filter(({ tags }) => tags.includes(asked))
-    })
-    if (json) return yield* Console.log(Print.json({ runs: runs.map(brief) }))
-    yield* Console.log(runs.length === 0 ? `no runs in ${searched(given.folders).join(", ")}` : RunsText.list(runs))
-  }).pipe(Failure.mapErrors)).pipe(
-    Command.withDescription("list the runs in folders: state, stage, steps, time, tags"),
-    Command.withExamples([{ command: "patchword runs list" }, {
-      command: "patchword runs list /data/runs --tag paper"
-    }])
-  )
+const list = RunPlace.command(
+  "list",
+  { folders: "facts" },
+  { folders, depth, tag: tagged, json: Flags.json },
+  (given) =>
+    Effect.gen(function*() {
+      const { depth, json, tag } = given
+      const all = yield* Registry.list(searched(given.folders), { depth })
+      const runs = Option.match(tag, {
+        onNone: () => all,
+        onSome: (asked) => all.filter(({ tags }) => tags.includes(asked))
+      })
+      if (json) return yield* Console.log(Print.json({ runs: runs.map(brief) }))
+      yield* Console.log(runs.length === 0 ? `no runs in ${searched(given.folders).join(", ")}` : RunsText.list(runs))
+    }).pipe(Failure.mapErrors)
+).pipe(
+  Command.withDescription("list the runs in folders: state, stage, steps, time, tags"),
+  Command.withExamples([{ command: "patchword runs list" }, {
+    command: "patchword runs list /data/runs --tag paper"
+  }])
+)
 
-const show = Command.make("show", { run, json: Flags.json }, (given) =>
-  Effect.gen(function*() {
-    const run = yield* Registry.read(given.run)
-    const found = { ...run, problems: [...run.problems, ...yield* OtherWeights.ofRun(run)] }
-    yield* Console.log(given.json ? Print.json(found) : RunsText.show(found))
-  }).pipe(Failure.mapErrors)).pipe(
-    Command.withDescription("show a run: stages, speed, figures, notes; also while it trains"),
-    Command.withExamples([{ command: "patchword runs show runs/demo" }])
-  )
+const show = RunPlace.command(
+  "show",
+  { run: "networks" },
+  { run, json: Flags.json },
+  (given) =>
+    Effect.gen(function*() {
+      const run = yield* Registry.read(given.run)
+      const found = { ...run, problems: [...run.problems, ...yield* OtherWeights.ofRun(run)] }
+      yield* Console.log(given.json ? Print.json(found) : RunsText.show(found))
+    }).pipe(Failure.mapErrors)
+).pipe(
+  Command.withDescription("show a run: stages, speed, figures, notes; also while it trains"),
+  Command.withExamples([{ command: "patchword runs show runs/demo" }])
+)
 
-const diff = Command.make("diff", {
+const diff = RunPlace.command("diff", { runs: "facts" }, {
   runs: Argument.String("runs").pipe(
     Argument.withDescription("two or more run folders; the others are compared with the first one"),
     Argument.variadic()
@@ -91,7 +102,7 @@ const diff = Command.make("diff", {
     Command.withExamples([{ command: "patchword runs diff runs/one runs/two" }])
   )
 
-const best = Command.make("best", {
+const best = RunPlace.command("best", { folders: "facts" }, {
   figure: Argument.String("figure").pipe(
     Argument.withDescription(
       "a figure such as probe/pretrain/in-new, or parts of it such as probe/in-new; or the last value of a metric in the log, " +
@@ -120,7 +131,7 @@ const best = Command.make("best", {
     ])
   )
 
-const batch = Command.make("batch", {
+const batch = RunPlace.command("batch", { run: "all" }, {
   run,
   ...EngineFlags.flags,
   out: Flag.String("out").pipe(Described.optional("a page with the images, .html", "prints the shares alone")),
@@ -134,7 +145,12 @@ const batch = Command.make("batch", {
     yield* Effect.provide(Sample.predict(given.run), EngineFlags.layer(given))
     const samples = yield* Sample.read(given.run)
     if (Option.isSome(out)) {
-      const page = { title: "batch", heading: given.run, hasImages: true, main: yield* SampleView.render(samples) }
+      const page = {
+        title: "batch",
+        heading: (yield* RunPlace.Shown)(given.run),
+        hasImages: true,
+        main: yield* SampleView.render(samples)
+      }
       yield* (yield* Files.make).write(out.value, PlainPage.render(page))
     }
     const shares = samples.flatMap((sample) => Sample.shares(sample))
@@ -162,7 +178,7 @@ const told = Effect.fnUntraced(function*(folder: string, json: boolean) {
   yield* Console.log(RunsText.noted(folder, tags, notes))
 })
 
-const tag = Command.make("tag", {
+const tag = RunPlace.command("tag", { run: "facts", tags: "text" }, {
   run,
   tags: Argument.String("tags").pipe(
     Argument.withDescription("tags to add, of letters, digits, _, -, . and : (default: prints those there are)"),
@@ -183,7 +199,7 @@ const tag = Command.make("tag", {
     ])
   )
 
-const note = Command.make("note", {
+const note = RunPlace.command("note", { run: "facts", text: "text", remove: "text" }, {
   run,
   text: Argument.String("text").pipe(
     Argument.withDescription("a note to add (default: prints those there are)"),

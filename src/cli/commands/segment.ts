@@ -19,6 +19,7 @@ import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as RunConfig from "../flags/RunConfig.ts"
+import * as RunPlace from "../flags/RunPlace.ts"
 import * as Services from "../flags/Services.ts"
 import * as TrainingFlags from "../flags/TrainingFlags.ts"
 import * as Failure from "../terminal/Failure.ts"
@@ -32,7 +33,7 @@ const EXAMPLES = 8
 const RATIOS = [0.5, 0.75, 1, 1.25, 1.5, 1.75]
 
 /** The command. */
-export const segment = Command.make("segment", {
+export const segment = RunPlace.command("segment", { from: "networks", continue: "all", out: "owned" }, {
   from: Flag.String("from").pipe(
     Described.required(
       "the network to begin with: a run with a pretrained or a fine-tuned network, RUN/STAGE, or a folder of the Hugging Face Hub"

@@ -8,16 +8,17 @@ import * as Studio from "../../studio/Studio.ts"
 import * as Described from "../flags/Described.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as OutputFile from "../flags/OutputFile.ts"
+import * as RunPlace from "../flags/RunPlace.ts"
 import * as Failure from "../terminal/Failure.ts"
 
 const write = Effect.fnUntraced(function*(folders: ReadonlyArray<string>, page: string, replace: boolean) {
   const files = yield* Files.make
   yield* OutputFile.check({ out: Option.some(page), ending: ".html", replace, flag: "--export" })
-  yield* files.write(page, yield* Exported.render(folders))
+  yield* files.write(page, (yield* RunPlace.Shown)(yield* Exported.render(folders)))
 })
 
 /** The command. */
-export const studio = Command.make("studio", {
+export const studio = RunPlace.command("studio", { runs: "networks" }, {
   runs: Argument.String("runs").pipe(
     Argument.withDescription("run folders, and folders that hold some (default: runs)"),
     Argument.variadic()

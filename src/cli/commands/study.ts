@@ -18,6 +18,7 @@ import * as Described from "../flags/Described.ts"
 import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
+import * as RunPlace from "../flags/RunPlace.ts"
 import * as Services from "../flags/Services.ts"
 import * as TeacherFlags from "../flags/TeacherFlags.ts"
 import * as Failure from "../terminal/Failure.ts"
@@ -128,7 +129,7 @@ export const resolve = Effect.fnUntraced(function*(given: Asked) {
 })
 
 /** The command. */
-export const study = Command.make("study", flags, (given) =>
+export const study = RunPlace.command("study", {}, flags, (given) =>
   Effect.gen(function*() {
     const { cache, json, out, split, test } = given
     const { asked, preset, seeds, teachers, told } = yield* resolve(given)

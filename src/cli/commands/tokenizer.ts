@@ -19,14 +19,16 @@ import * as Flags from "../flags/Flags.ts"
 import * as ImagesFlags from "../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../flags/NetworkFlags.ts"
 import * as RunConfig from "../flags/RunConfig.ts"
+import * as RunPlace from "../flags/RunPlace.ts"
 import * as Services from "../flags/Services.ts"
 import * as TeacherFlags from "../flags/TeacherFlags.ts"
 import * as TrainingFlags from "../flags/TrainingFlags.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Print from "../terminal/Print.ts"
 
-const train = Command.make(
+const train = RunPlace.command(
   "train",
+  { continue: "all", teacher: "networks", out: "owned" },
   {
     ...ConfigFlags.flags,
     ...ImagesFlags.flags,
@@ -84,7 +86,7 @@ export const cacheFlags = {
   json: Flags.json
 }
 
-const cache = Command.make("cache", cacheFlags, (given) =>
+const cache = RunPlace.command("cache", { teacher: "networks" }, cacheFlags, (given) =>
   Effect.gen(function*() {
     const { again, damaged: onDamaged, dtype, folder, json, shards, split } = given
     if (Option.isNone(folder) && (again || Option.isNone(shards))) {
@@ -130,7 +132,7 @@ const cache = Command.make("cache", cacheFlags, (given) =>
     ])
   )
 
-const evaluate = Command.make("evaluate", {
+const evaluate = RunPlace.command("evaluate", { tokenizer: "networks", teacher: "networks" }, {
   tokenizer: Argument.String("tokenizer").pipe(
     Argument.withDescription("a run with a tokenizer, RUN/STAGE, or a file of weights")
   ),

@@ -4,8 +4,8 @@ import { Flag } from "effect/cli"
 import * as Config from "../../domain/config/Config.ts"
 import * as ContinuedFrom from "../../domain/values/ContinuedFrom.ts"
 import * as Continuation from "../../pipelines/training/Continuation.ts"
-
 import * as Described from "./Described.ts"
+import * as RunPlace from "./RunPlace.ts"
 
 /** The state to go on from, and the schedule from there. */
 export const flags = {
@@ -61,5 +61,6 @@ export const resolve = Effect.fn("patchword.ContinueFlags.resolve")(function*(gi
   }
   const step = at === "newest" || at === "previous" || at === "finished" ? at : Number(at)
   const schedule = Option.getOrElse(given.schedule, () => "on" as const)
-  return yield* Continuation.open(run, { stage, step, schedule })
+  const found = yield* Continuation.open(run, { stage, step, schedule })
+  return { ...found, from: { ...found.from, run: (yield* RunPlace.Shown)(run) } }
 })

@@ -52,3 +52,6 @@ export const splits = Effect.fnUntraced(function*(flags: EvaluationFlags) {
   yield* Effect.fromResult(Classes.meetAll(learned, held, classes))
   return { learned, held }
 })
+
+/** The uses of runs in {@link flags}. */
+export const uses = { network: "networks", out: "networks" } as const

@@ -5,7 +5,7 @@ import * as Described from "./Described.ts"
 
 /** The run folder of a command that trains. */
 export const out = Flag.String("out").pipe(
-  Described.required("run folder; a run there that is not finished goes on")
+  Described.required("run folder, or s3://BUCKET/PREFIX; a run there that is not finished goes on")
 )
 
 /** The split that is learned from or looked at. */

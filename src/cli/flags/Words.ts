@@ -1,7 +1,8 @@
 /** The words of a command line from the values of flags: what a command parses to the same values. */
 import { Option } from "effect"
 
-const kebab = (key: string): string => key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+/** Writes the name of a value as that of its flag. */
+export const kebab = (key: string): string => key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 
 const word = (key: string, value: string): ReadonlyArray<string> =>
   value.startsWith("-") ? [`--${key}=${value}`] : [`--${key}`, value]

@@ -70,6 +70,19 @@ export const of = (error: Told): Failure => {
   })
 }
 
+/** Tells a failure in other words. */
+export const retold = (tell: (text: string) => string) => (failure: Failure): Failure => {
+  const { code, file, finding, remedy, shown, tag } = failure
+  return new Failure({
+    tag,
+    code,
+    finding: tell(finding),
+    remedy: tell(remedy),
+    ...(file === undefined ? {} : { file: tell(file) }),
+    ...(shown === undefined ? {} : { shown })
+  })
+}
+
 /** Turns every typed error into a {@link Failure}. */
 export const mapErrors = <A, E extends Told, R>(self: Effect.Effect<A, E, R>) => Effect.mapError(self, of)
 

@@ -106,7 +106,7 @@ const runFolders = `Run folders: what a training leaves, and what patchword runs
   patchword runs tag runs/one paper          tags, and notes: patchword runs note runs/one "a text"
 
 All of them only read the folder. So they work while another process or another machine trains
-the run.
+the run. Where a verb takes a run, it takes s3://BUCKET/PREFIX, too: docs/storage.md tells how.
 
   running   a process has the folder locked
   stopped   no process uses it, and a stage is not finished; the same command goes on with it

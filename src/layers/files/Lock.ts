@@ -41,7 +41,7 @@ export class Locked extends TaggedError<Locked>()("Locked", {
     return this.#isOwn
       ? "build one layer of the folder and share it"
       : this.file.startsWith("s3:")
-      ? "wait until that ends, or take the run over (takeOver) if no such process is running patchword"
+      ? `wait until that ends, or write null as the owner into ${this.file} if no such process is running patchword`
       : `wait until that ends, or delete the file ${this.file} in the folder if no such process is running patchword`
   }
 }

@@ -29,6 +29,7 @@ import { version } from "../../domain/values/Version.ts"
 import * as Safetensors from "../../domain/weights/Safetensors.ts"
 import * as Files from "../files/Files.ts"
 import type { Tensors } from "../weights/Weights.ts"
+import * as AfterSave from "./AfterSave.ts"
 import * as StageName from "./StageName.ts"
 
 /** The stage, configuration and data that a checkpoint belongs to. */
@@ -290,6 +291,7 @@ export const layerNoDeps = (
       const files = yield* Files.make
       const { fs, path } = files
       const { at, read, steps } = reader(files, directory)
+      const keep = yield* AfterSave.of(directory)
 
       const save = Effect.fn("patchword.Checkpoints.save")(function*(snapshot: Snapshot) {
         const { computedOn, config, configDigest, dataDigest, epoch, extra, optimizer, stage, step, weights } = snapshot
@@ -323,6 +325,7 @@ export const layerNoDeps = (
         for (const old of older.slice(0, Math.max(0, older.length - (options.keep ?? 2) + 1))) {
           yield* files.removeFolder(at(stage, old))
         }
+        yield* keep
       }, Effect.mapError((error) => error instanceof CheckpointsError ? error : failed(error)))
 
       const load: Shape["load"] = (request) =>
@@ -340,6 +343,7 @@ export const layerNoDeps = (
         yield* StageName.check(stage)
         const folder = path.join(directory, stage)
         if (yield* Files.onFailure(folder)(fs.exists(folder))) yield* files.removeFolder(folder)
+        yield* keep
       }, Effect.mapError((error) => error instanceof CheckpointsError ? error : failed(error)))
 
       return Checkpoints.of({

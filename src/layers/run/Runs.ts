@@ -60,6 +60,7 @@ import { Fences } from "../files/Fence.ts"
 import * as Files from "../files/Files.ts"
 import * as Lock from "../files/Lock.ts"
 import type * as Weights from "../weights/Weights.ts"
+import * as AfterSave from "./AfterSave.ts"
 import * as Checkpoints from "./Checkpoints.ts"
 import * as FailedBatch from "./FailedBatch.ts"
 import * as Results from "./Results.ts"
@@ -137,7 +138,10 @@ const ofStage = <A, E, R>(self: Effect.Effect<A, E, R>, stage: string) =>
 const inFiles = <A, E, R>(self: Effect.Effect<A, E, R>, stage: string) =>
   ofStage(Effect.andThen(StageName.check(stage), self), stage)
 
-const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs> => {
+const fromStore = (
+  store: RunStore.RunStore,
+  keep: Effect.Effect<void, Files.FileError> = Effect.void
+): Context.Service.Shape<typeof Runs> => {
   const { directory } = store
   const place = Option.getOrElse(directory, () => "in memory")
   const wrapped = within(place)
@@ -219,7 +223,7 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
     flush: wrapped(store.flush(LOG)),
     done: Effect.fn("patchword.Runs.done")(
       (stage: string, result: Json.Json) =>
-        Effect.andThen(store.flush(LOG), store.write(stageResult(stage), pretty(result))),
+        store.flush(LOG).pipe(Effect.andThen(store.write(stageResult(stage), pretty(result))), Effect.andThen(keep)),
       inFiles,
       wrapped
     ),
@@ -237,7 +241,7 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
     saveBatch: Effect.fn("patchword.Runs.saveBatch")(
       (stage: string, step: number, batch: Weights.Weights) => {
         const name = FailedBatch.nameOf(stage, step)
-        return Effect.as(store.writeBatch(stageWeights(name), batch), name)
+        return Effect.as(Effect.andThen(store.writeBatch(stageWeights(name), batch), keep), name)
       },
       inFiles,
       weighed
@@ -251,6 +255,7 @@ const fromStore = (store: RunStore.RunStore): Context.Service.Shape<typeof Runs>
       function*(json: Json.Json, html: string) {
         yield* store.write("report.json", pretty(json))
         yield* store.write("report.html", html)
+        yield* keep
       },
       Effect.uninterruptible,
       wrapped
@@ -398,7 +403,7 @@ const open = Effect.fnUntraced(function*(directory: string, { config, stages = {
     const whole = written.slice(0, written.lastIndexOf("\n") + 1)
     if (whole.length < text.length || (Option.isSome(found) && fence.number > 1)) yield* store.write(name, whole)
   }
-  return Context.make(Runs, fromStore(store)).pipe(
+  return Context.make(Runs, fromStore(store, yield* AfterSave.of(directory))).pipe(
     Context.add(Fences, fences),
     Context.add(CompiledPrograms.Folders, [`${directory}/${PROGRAMS}`])
   )

@@ -6,9 +6,11 @@
  * | --- | --- |
  * | `run.json` | the number of the owner, the owner while there is one, and the object of each file of the run |
  * | `files/NUMBER-SHA256` | the content of a file, stored by the owner of that number. It never changes |
+ * | `files/NUMBER-SHA256-TOKEN` | the content of a file that another process added while that number was the last one |
  *
  * A change is one conditional write of `run.json`. So a checkpoint appears as a whole or not at all, and of two owners only the later
- * one can write: the earlier one fails with `FileError` of the kind `superseded`, whenever it wakes up.
+ * one can write: the earlier one fails with `FileError` of the kind `superseded`, whenever it wakes up. Others than the owner add
+ * results, tags and notes by such a write, too. The owner then takes them over.
  *
  * ```ts
  * import assert from "node:assert"
@@ -21,107 +23,103 @@
  * assert.strictEqual((await Effect.runPromise(Effect.flip(Effect.provide(begun, nobody))))._tag, "S3Error")
  * ```
  */
-import { Context, Effect, type FileSystem, Layer, Option, type Path, Schema, type Scope, Semaphore } from "effect"
+import { Effect, type FileSystem, Layer, Option, type Path, Schema, type Scope, Semaphore } from "effect"
 import * as Json from "../../domain/values/Json.ts"
 import * as Caches from "../files/Caches.ts"
 import { Superseded } from "../files/Fence.ts"
 import * as Files from "../files/Files.ts"
 import * as Lock from "../files/Lock.ts"
-import { readAt } from "../files/ReadAt.ts"
-import * as Checkpoints from "../run/Checkpoints.ts"
+import { AfterSave } from "../run/AfterSave.ts"
+import type * as Checkpoints from "../run/Checkpoints.ts"
 import * as Runs from "../run/Runs.ts"
+import * as RunCopy from "./RunCopy.ts"
+import * as RunManifest from "./RunManifest.ts"
 import * as S3 from "./S3.ts"
 
-const MANIFEST = "run.json"
-const OBJECTS = "files/"
+export type { Part } from "./RunCopy.ts"
 
-// The pattern prevents writes outside of the folder.
-const Name = Schema.String.check(Schema.isPattern(/^(?!\/)(?!(?:.*\/)?\.\.(?:\/|$))[^\\]+$/))
+type Io = FileSystem.FileSystem | Path.Path
 
-const Stored = Schema.Struct({ key: Schema.String, size: Schema.Int, sha256: Schema.String })
-
-const Manifest = Json.text(
-  Schema.Struct({
-    format: Schema.Literal(1),
-    number: Schema.Int,
-    owner: Schema.NullOr(Lock.Process),
-    /** Number of writes of this owner. With the owner's token it tells each text from all others. */
-    writes: Schema.Int,
-    files: Schema.Record(Name, Stored)
-  }),
-  { space: 2 }
-)
-type Manifest = typeof Manifest.Type
-
-interface Present {
-  readonly manifest: Manifest
-  readonly etag: string
-}
-
-const read = Effect.fnUntraced(function*(storage: S3.S3) {
-  const found = yield* storage.read(MANIFEST)
-  if (Option.isNone(found)) return Option.none<Present>()
-  const { etag, text } = found.value
-  const manifest = yield* Effect.mapError(Schema.decodeEffect(Manifest)(text), (error) =>
-    new S3.S3Error({
-      url: `${storage.url}/${MANIFEST}`,
-      reason: new S3.Damaged({ problem: `it is no list of the files of a run (${error.message})` })
-    }))
-  return Option.some<Present>({ manifest, etag })
-})
-
-const fetched = (files: Files.Files, storage: S3.S3, manifest: Manifest, folder: string) =>
-  Effect.forEach(
-    Object.entries(manifest.files),
-    Effect.fnUntraced(function*([name, { key, sha256 }]) {
-      const file = files.path.join(folder, name)
-      yield* files.makeFolder(files.path.dirname(file))
-      yield* storage.download(key, file, sha256)
-    }),
-    { concurrency: 4, discard: true }
-  )
-
-/** The address holds no run. */
-const nothing = (url: string) => new S3.S3Error({ url, reason: new S3.Damaged({ problem: "there is no run" }) })
+/** Tries again while the run changes between the reading of its list and that of its files. */
+const settled = <A>(
+  storage: S3.S3,
+  fetched: (found: RunManifest.Present) => Effect.Effect<A, S3.S3Error | Files.FileError>
+): Effect.Effect<A, S3.S3Error | Files.FileError> =>
+  Effect.gen(function*() {
+    const found = yield* RunManifest.needed(storage)
+    return yield* Effect.catchIf(
+      fetched(found),
+      (error) => error._tag === "S3Error" && error.reason._tag === "Damaged",
+      (error) =>
+        Effect.flatMap(
+          RunManifest.read(storage),
+          (now) => Option.isSome(now) && now.value.etag !== found.etag ? settled(storage, fetched) : Effect.fail(error)
+        )
+    )
+  })
 
 /**
  * Copies a run from object storage into a folder, as it is at one moment, also while it trains. Fails with `S3Error` if there is no
  * run, or if the storage fails.
  */
-export const download: (
-  url: string,
-  folder: string
-) => Effect.Effect<void, S3.S3Error | Files.FileError, FileSystem.FileSystem | Path.Path> = Effect.fn(
-  "patchword.RemoteRuns.download"
-)(
-  function*(url, folder) {
-    const files = yield* Files.make
-    const storage = yield* S3.open(url)
-    const whole = Effect.gen(function*() {
-      const found = yield* read(storage)
-      if (Option.isNone(found)) return yield* nothing(url)
-      const { etag, manifest } = found.value
-      yield* files.writeFolder(folder, (temporary) => fetched(files, storage, manifest, temporary)).pipe(
-        // The owner may have replaced the files meanwhile.
-        Effect.catchIf(
-          (error) => error._tag === "S3Error" && error.reason._tag === "Damaged",
-          (error) =>
-            Effect.flatMap(
-              read(storage),
-              (now) =>
-                Option.isSome(now) && now.value.etag !== etag ? Effect.succeed("again" as const) : Effect.fail(error)
-            )
-        )
+export const download: (url: string, folder: string) => Effect.Effect<void, S3.S3Error | Files.FileError, Io> = Effect
+  .fn(
+    "patchword.RemoteRuns.download"
+  )(
+    function*(url, folder) {
+      const files = yield* Files.make
+      const storage = yield* S3.open(url)
+      yield* settled(
+        storage,
+        ({ manifest }) =>
+          files.writeFolder(folder, (temporary) => RunCopy.make(files, storage, temporary).fetch(manifest.files))
       )
-    })
-    yield* Effect.repeat(whole, { until: (outcome) => outcome !== "again" })
-  }
+    }
+  )
+
+/** The addresses above an address, and itself, the longest first. */
+const ways = (url: string): ReadonlyArray<string> => {
+  const end = url.lastIndexOf("/")
+  return end < S3.SCHEME.length ? [url] : [url, ...ways(url.slice(0, end))]
+}
+
+/**
+ * Finds the run that an address lies in: the address itself, or one above it, such as that of `s3://BUCKET/RUN/STAGE`. Fails with
+ * `S3Error` if the address is none, or if the storage fails.
+ */
+export const runOf: (url: string) => Effect.Effect<Option.Option<string>, S3.S3Error, Io> = Effect.fn(
+  "patchword.RemoteRuns.runOf"
+)((url) =>
+  Effect.findFirst(
+    ways(url.replace(/\/+$/, "")),
+    (way) => Effect.flatMap(S3.open(way), (storage) => Effect.map(storage.read(RunManifest.NAME), Option.isSome))
+  )
 )
+
+/** Lists the addresses of the runs below an address, without those that lie in another one. Fails as {@link runOf} does. */
+export const list: (url: string) => Effect.Effect<ReadonlyArray<string>, S3.S3Error, Io> = Effect.fn(
+  "patchword.RemoteRuns.list"
+)(function*(given) {
+  const url = given.replace(/\/+$/, "")
+  const storage = yield* S3.open(url)
+  const ending = `/${RunManifest.NAME}`
+  const runs = (yield* storage.list("")).map((key) => `/${key}`).flatMap((key) =>
+    key.endsWith(ending) ? [`${url}${key.slice(0, -ending.length)}`] : []
+  )
+  return runs.filter((run) => !ways(run).slice(1).some((above) => runs.includes(above))).toSorted()
+})
+
+/** A folder in the user's caches. It is removed with its scope, unless it was kept. */
+export interface Workspace {
+  readonly folder: string
+  readonly keep: Effect.Effect<void>
+}
 
 const WORK = /^run-(\d+)-/
 
-/** Makes a folder for the files of one run. Removes those of killed processes. */
-const workFolder = Effect.fnUntraced(function*({ fs, makeFolder, path }: Files.Files) {
+/** Makes a folder for copies of runs. Removes those of killed processes. */
+export const workspace: Effect.Effect<Workspace, Files.FileError, Io | Scope.Scope> = Effect.gen(function*() {
+  const { fs, makeFolder, path } = yield* Files.make
   const parent = yield* Caches.folder("storage")
   yield* makeFolder(parent)
   for (const name of yield* Files.onFailure(parent)(fs.readDirectory(parent))) {
@@ -129,168 +127,206 @@ const workFolder = Effect.fnUntraced(function*({ fs, makeFolder, path }: Files.F
     const left = path.join(parent, name)
     if (pid !== process.pid && !(yield* Files.isAlive(pid))) yield* Effect.ignore(fs.remove(left, { recursive: true }))
   }
-  return yield* Files.onFailure(parent)(fs.makeTempDirectory({ directory: parent, prefix: `run-${process.pid}-` }))
+  let kept = false
+  const folder = yield* Effect.acquireRelease(
+    Files.onFailure(parent)(fs.makeTempDirectory({ directory: parent, prefix: `run-${process.pid}-` })),
+    (folder) => kept ? Effect.void : Effect.ignore(fs.remove(folder, { recursive: true, force: true }))
+  )
+  return { folder, keep: Effect.sync(() => void (kept = true)) }
 })
 
-const ASIDE = /(?:^|\/)\.(?:tmp|replaced)-/
+/** A copy of a run in a folder. */
+export interface Copied {
+  /** Number of files, and their bytes. */
+  readonly files: number
+  readonly bytes: number
+  /** Adds what has changed in the folder to the run. Without changes it sends nothing. */
+  readonly store: Effect.Effect<void, S3.S3Error | Files.FileError>
+}
 
-/** A run on object storage that this process owns. */
-interface Owned {
+const Owner = Json.text(Lock.Process)
+
+const counted = (files: RunManifest.Contents) => ({
+  files: Object.keys(files).length,
+  bytes: Object.values(files).reduce((sum, { size }) => sum + size, 0)
+})
+
+/**
+ * Copies a run into an empty folder for somebody who is not its owner: to look at it, and to add results, tags or notes. It may
+ * train meanwhile. `partOf` tells how much of a file is needed; default all of it. The folder tells who owns the run.
+ *
+ * Fails as {@link download} does. `store` fails with `ChangedMeanwhile` if another process has changed the same file.
+ */
+export const copy: (
+  url: string,
+  folder: string,
+  partOf?: (name: string) => RunCopy.Part
+) => Effect.Effect<Copied, S3.S3Error | Files.FileError, Io> = Effect.fn("patchword.RemoteRuns.copy")(
+  function*(url, folder, partOf) {
+    const files = yield* Files.make
+    const storage = yield* S3.open(url)
+    const { token = process.pid } = yield* Lock.here(files)
+    const own = RunCopy.make(files, storage, folder)
+    yield* files.makeFolder(folder)
+    const { files: first, owner } = yield* settled(
+      storage,
+      ({ manifest }) => Effect.as(own.fetch(manifest.files, partOf), manifest)
+    )
+    if (owner !== null) yield* files.write(files.path.join(folder, Lock.NAME), Schema.encodeSync(Owner)(owner))
+    let base: RunManifest.Contents = first
+
+    const store: Copied["store"] = Effect.gen(function*() {
+      if (yield* own.isSame(base)) return
+      const { etag, manifest } = yield* RunManifest.needed(storage)
+      const keyOf = (sha256: string) => `${RunManifest.OBJECTS}${manifest.number}-${sha256}-${token}`
+      const now = yield* own.contents(base, manifest.files, keyOf)
+      const changed = RunManifest.differing(base, now)
+      const others = RunManifest.differing(base, manifest.files)
+      const both = changed.find((name) => others.includes(name) && manifest.files[name]?.sha256 !== now[name]?.sha256)
+      if (both !== undefined) {
+        return yield* new S3.S3Error({ url, reason: new S3.ChangedMeanwhile({ file: both }) })
+      }
+      const after = RunManifest.replaced(manifest.files, changed, now)
+      const text = RunManifest.encode({ ...manifest, writes: manifest.writes + 1, files: after })
+      if (Option.isNone(yield* storage.replace(RunManifest.NAME, text, etag))) return yield* store
+      base = now
+    })
+    return { ...counted(first), store: Effect.uninterruptible(store) }
+  }
+)
+
+/** A copy of a run that this process owns. */
+export interface Owned extends Copied {
   readonly number: number
-  readonly folder: string
   /** Stores what has changed. Fails with the kind `superseded` if there is a new owner. */
   readonly store: Effect.Effect<void, Files.FileError>
 }
 
-const own = Effect.fnUntraced(function*(
+const failed = (error: S3.S3Error | Files.FileError) =>
+  error._tag === "FileError"
+    ? error
+    : error.reason._tag === "FileError"
+    ? error.reason
+    : new Files.FileError({ path: error.url, kind: "other", cause: error })
+
+/**
+ * Becomes the owner of a run, or begins one, and fetches it into an empty folder. When the scope closes, it stores the last changes and
+ * lets the run go. If it cannot, it runs `keep` and logs where they are.
+ *
+ * Each owner gets the next number. Without `takeOver` (default `Runs.TakeOver`), a run that another process owns is refused with `Locked`,
+ * unless that one was of this machine and has ended.
+ */
+export const own: (
   url: string,
-  takeOver: boolean
-): Effect.fn.Return<
-  Owned,
-  S3.S3Error | Runs.RunsError | Files.FileError,
-  FileSystem.FileSystem | Path.Path | Scope.Scope
-> {
+  place: Workspace,
+  takeOver?: boolean
+) => Effect.Effect<Owned, S3.S3Error | Runs.RunsError | Files.FileError, Io | Scope.Scope> = Effect.fn(
+  "patchword.RemoteRuns.own"
+)(function*(url, { folder, keep }, takeOver) {
   const files = yield* Files.make
-  const { fs, path } = files
   const storage = yield* S3.open(url)
   const me = yield* Lock.here(files)
-  const encode = Schema.encodeSync(Manifest)
+  const force = takeOver ?? (yield* Runs.TakeOver)
 
-  const take: Effect.Effect<Present, S3.S3Error | Runs.RunsError> = Effect.gen(function*() {
-    const found = Option.getOrUndefined(yield* read(storage))
+  const take: Effect.Effect<RunManifest.Present, S3.S3Error | Runs.RunsError> = Effect.gen(function*() {
+    const found = Option.getOrUndefined(yield* RunManifest.read(storage))
     const owner = found?.manifest.owner
-    if (owner && !takeOver && (yield* Lock.mayRun(files, owner))) {
-      const reason = new Runs.Locked({ pid: owner.pid, host: owner.host, file: `${url}/${MANIFEST}` })
+    if (owner && !force && (yield* Lock.mayRun(files, owner))) {
+      const reason = new Runs.Locked({ pid: owner.pid, host: owner.host, file: `${url}/${RunManifest.NAME}` })
       return yield* new Runs.RunsError({ directory: url, reason })
     }
     const number = (found?.manifest.number ?? 0) + 1
-    const manifest: Manifest = { format: 1, number, owner: me, writes: 0, files: found?.manifest.files ?? {} }
-    const etag = yield* storage.replace(MANIFEST, encode(manifest), found?.etag)
+    const manifest = { format: 1 as const, number, owner: me, writes: 0, files: found?.manifest.files ?? {} }
+    const etag = yield* storage.replace(RunManifest.NAME, RunManifest.encode(manifest), found?.etag)
     return Option.isSome(etag) ? { manifest, etag: etag.value } : yield* take
   })
   let present = yield* take
-  const { number } = present.manifest
+  const { files: first, number } = present.manifest
+  const copied = RunCopy.make(files, storage, folder)
 
-  // What former owners had stored, but not named in the list.
-  const named = new Set(Object.values(present.manifest.files).map(({ key }) => key))
-  const left = (yield* storage.list(OBJECTS)).filter((key) =>
-    !named.has(key) && Number.parseInt(key.slice(OBJECTS.length), 10) < number
-  )
-  yield* Effect.forEach(left, storage.remove, { concurrency: 4, discard: true })
+  const superseded = (later: number | null) =>
+    new Files.FileError({
+      path: `${url}/${RunManifest.NAME}`,
+      kind: "superseded",
+      cause: new Superseded({ own: number, present: later })
+    })
 
-  const folder = yield* workFolder(files)
-  const discard = Effect.ignore(fs.remove(folder, { recursive: true, force: true }))
-  yield* Effect.onError(fetched(files, storage, present.manifest, folder), () => discard)
-
-  const digestOf = Effect.fnUntraced(function*(file: string, size: number) {
-    const handle = yield* fs.open(file)
-    const hash = Files.hasher()
-    const length = 2 ** 20
-    for (let from = 0; from < size; from += length) {
-      hash.update(yield* readAt(handle, from, Math.min(length, size - from)))
-    }
-    return hash.digest("hex")
-  }, Effect.scoped)
-
-  const seen = new Map<string, { readonly version: string; readonly stored: typeof Stored.Type }>()
-  const storedOf = Effect.fnUntraced(function*(name: string, size: number, keys: ReadonlyMap<string, string>) {
-    const file = path.join(folder, name)
-    const version = yield* Files.version(file)
-    const known = seen.get(name)
-    if (known?.version === version) return known.stored
-    const sha256 = yield* Files.onFailure(file)(digestOf(file, size))
-    const there = keys.get(sha256)
-    const stored = { key: there ?? `${OBJECTS}${number}-${sha256}`, size, sha256 }
-    if (there === undefined) yield* storage.upload(stored.key, file, size)
-    seen.set(name, { version, stored })
-    return stored
-  })
-
-  const failed = (error: S3.S3Error | Files.FileError) =>
-    error._tag === "FileError"
-      ? error
-      : error.reason._tag === "FileError"
-      ? error.reason
-      : new Files.FileError({ path: error.url, kind: "other", cause: error })
-
-  const write = Effect.fnUntraced(function*(owner: Lock.Process | null) {
-    const { etag, manifest: before } = present
-    const keys = new Map(Object.values(before.files).map(({ key, sha256 }) => [sha256, key]))
-    const now: Record<string, typeof Stored.Type> = {}
-    const names = yield* Files.onFailure(folder)(fs.readDirectory(folder, { recursive: true }))
-    for (const name of names.toSorted()) {
-      if (Lock.isLock(name) || ASIDE.test(name)) continue
-      const { size, type } = yield* Files.onFailure(name)(fs.stat(path.join(folder, name)))
-      if (type === "File") now[name.replaceAll(path.sep, "/")] = yield* storedOf(name, Number(size), keys)
-    }
-    const files = Object.fromEntries(Object.entries(now).toSorted(([a], [b]) => a < b ? -1 : 1))
-    if (owner !== null && Json.canonical(files) === Json.canonical(before.files)) return
-    const manifest: Manifest = { ...before, owner, writes: before.writes + 1, files }
-    const next = yield* storage.replace(MANIFEST, encode(manifest), etag)
-    if (Option.isNone(next)) {
-      const later = Option.getOrUndefined(yield* read(storage))?.manifest.number ?? null
-      const cause = new Superseded({ own: number, present: later })
-      return yield* new Files.FileError({ path: `${url}/${MANIFEST}`, kind: "superseded", cause })
-    }
-    present = { manifest, etag: next.value }
-    const kept = new Set(Object.values(files).map(({ key }) => key))
-    const gone = new Set(Object.values(before.files).map(({ key }) => key).filter((key) => !kept.has(key)))
-    yield* Effect.ignore(Effect.forEach(gone, storage.remove, { concurrency: 4, discard: true }))
-  }, Effect.mapError(failed))
+  const write = (owner: Lock.Process | null): Effect.Effect<void, S3.S3Error | Files.FileError> =>
+    Effect.gen(function*() {
+      const { etag, manifest: before } = present
+      const keyOf = (sha256: string) => `${RunManifest.OBJECTS}${number}-${sha256}`
+      const now = yield* copied.contents(before.files, before.files, keyOf)
+      if (owner !== null && Json.canonical(now) === Json.canonical(before.files)) return
+      const manifest = { ...before, owner, writes: before.writes + 1, files: now }
+      const next = yield* storage.replace(RunManifest.NAME, RunManifest.encode(manifest), etag)
+      if (Option.isSome(next)) {
+        present = { manifest, etag: next.value }
+        const named = new Set(Object.values(now).map(({ key }) => key))
+        const gone = new Set(Object.values(before.files).map(({ key }) => key).filter((key) => !named.has(key)))
+        return yield* Effect.ignore(Effect.forEach(gone, storage.remove, { concurrency: 4, discard: true }))
+      }
+      const found = Option.getOrUndefined(yield* RunManifest.read(storage))
+      if (found?.manifest.number !== number) return yield* superseded(found?.manifest.number ?? null)
+      // Somebody has added something.
+      yield* copied.merge(before.files, now, found.manifest.files)
+      present = found
+      yield* write(owner)
+    })
 
   const one = yield* Semaphore.make(1)
-  const store = (owner: Lock.Process | null) => Effect.uninterruptible(one.withPermit(write(owner)))
+  const store = (owner: Lock.Process | null) =>
+    Effect.uninterruptible(one.withPermit(Effect.mapError(write(owner), failed)))
+  // A copy that is not whole yet does not tell which files are gone.
+  const release = Effect.suspend(() =>
+    storage.replace(RunManifest.NAME, RunManifest.encode({ ...present.manifest, owner: null, writes: 1 }), present.etag)
+  )
+  let whole = false
   yield* Effect.addFinalizer(() =>
-    store(null).pipe(
-      Effect.matchEffect({
-        onSuccess: () => discard,
-        onFailure: (error) =>
-          error.kind === "superseded" ? discard : Effect.logError(
-            `${url}: the last changes were not stored (${error.finding}). They are in ${folder}`
-          )
-      })
+    Effect.suspend(() => whole ? store(null) : Effect.ignore(release)).pipe(
+      Effect.catchIf(({ kind }) => kind === "superseded", () => Effect.void),
+      Effect.catch((error) =>
+        Effect.andThen(
+          keep,
+          Effect.logError(`${url}: the last changes were not stored (${error.finding}). They are in ${folder}`)
+        )
+      )
     )
   )
-  return { number, folder, store: store(me) }
+
+  // What former owners had stored, but not named in the list.
+  const named = new Set(Object.values(first).map(({ key }) => key))
+  const left = (yield* storage.list(RunManifest.OBJECTS)).filter((key) =>
+    !named.has(key) && Number.parseInt(key.slice(RunManifest.OBJECTS.length), 10) < number
+  )
+  yield* Effect.forEach(left, storage.remove, { concurrency: 4, discard: true })
+  yield* files.makeFolder(folder)
+  yield* copied.fetch(first)
+  whole = true
+  return { number, ...counted(first), store: store(me) }
 })
 
-/**
- * Opens a run on object storage, `s3://BUCKET/PREFIX`, and its checkpoints; see `Runs.layerNoDeps` and `S3`. Each opening gets the
- * next number. Without `takeOver`, a run that another process owns is refused, unless that one was of this machine and has ended.
- */
+/** Opens a run on object storage, `s3://BUCKET/PREFIX`, and its checkpoints; see `Runs.layerNoDeps`, `S3` and {@link own}. */
 export const layerNoDeps = (
   url: string,
   options: Runs.Options
 ): Layer.Layer<
   Runs.Runs | Checkpoints.Checkpoints,
   S3.S3Error | Runs.RunsError | Checkpoints.CheckpointsError,
-  FileSystem.FileSystem | Path.Path
+  Io
 > =>
-  Layer.effectContext(Effect.gen(function*() {
-    const inRun = Effect.mapError((reason: Files.FileError) => new Runs.RunsError({ directory: url, reason }))
-    const { folder, store } = yield* own(url, options.takeOver ?? (yield* Runs.TakeOver)).pipe(
+  Layer.unwrap(
+    Effect.gen(function*() {
+      const place = yield* workspace
+      const { store } = yield* own(url, place, options.takeOver)
+      return Runs.layerNoDeps(place.folder, options).pipe(
+        Layer.provide(Layer.succeed(AfterSave, new Map([[place.folder, store]])))
+      )
+    }).pipe(
       Effect.mapError((error) =>
         error._tag === "FileError" ? new Runs.RunsError({ directory: url, reason: error }) : error
       )
     )
-    const built = yield* Layer.build(Runs.layerNoDeps(folder, options))
-    const runs = Context.get(built, Runs.Runs)
-    const checkpoints = Context.get(built, Checkpoints.Checkpoints)
-    const inCheckpoints = Effect.mapError((reason: Files.FileError) => new Checkpoints.CheckpointsError({ reason }))
-    return built.pipe(
-      Context.add(Runs.Runs, {
-        ...runs,
-        done: (stage, result) => Effect.andThen(runs.done(stage, result), inRun(store)),
-        saveBatch: (stage, step, batch) => Effect.tap(runs.saveBatch(stage, step, batch), () => inRun(store)),
-        writeReport: (json, html) => Effect.andThen(runs.writeReport(json, html), inRun(store))
-      }),
-      Context.add(Checkpoints.Checkpoints, {
-        ...checkpoints,
-        save: (snapshot) => Effect.andThen(checkpoints.save(snapshot), inCheckpoints(store)),
-        clear: (stage) => Effect.andThen(checkpoints.clear(stage), inCheckpoints(store))
-      })
-    )
-  }))
+  )
 
 /** Opens a run on object storage with the files of this machine; see {@link layerNoDeps}. */
 export const layer = (

@@ -17,9 +17,9 @@
  * assert.strictEqual(error.reason._tag, "NoCredentials")
  * ```
  */
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { AwsV4Signer } from "aws4fetch"
-import { Config, Effect, Option, Redacted, Schedule, Stream } from "effect"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import { Config, Effect, Layer, Option, Redacted, Schedule, Stream } from "effect"
 import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import type { HttpClientError } from "effect/http/HttpClientError"
@@ -27,9 +27,18 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Files from "../files/Files.ts"
 import { readAt } from "../files/ReadAt.ts"
-import { AddressInvalid, Damaged, NoCredentials, Refused, S3Error, Unreachable } from "./S3Error.ts"
+import { AddressInvalid, Damaged, EndpointInvalid, NoCredentials, Refused, S3Error, Unreachable } from "./S3Error.ts"
 
-export { AddressInvalid, Damaged, NoCredentials, Refused, S3Error, Unreachable } from "./S3Error.ts"
+export {
+  AddressInvalid,
+  ChangedMeanwhile,
+  Damaged,
+  EndpointInvalid,
+  NoCredentials,
+  Refused,
+  S3Error,
+  Unreachable
+} from "./S3Error.ts"
 
 /** A text with the tag of its version. */
 export interface Tagged {
@@ -51,6 +60,8 @@ export interface S3 {
   readonly upload: (key: string, file: string, size: number) => Effect.Effect<void, S3Error>
   /** Writes an object to a file. Fails with `Damaged` if it is missing, or has another SHA-256. */
   readonly download: (key: string, file: string, sha256: string) => Effect.Effect<void, S3Error>
+  /** Writes the first bytes of an object of a known size to a file, `most` at most, and zeros in place of the others. */
+  readonly head: (key: string, file: string, most: number, size: number) => Effect.Effect<void, S3Error>
   /** Lists the keys that begin with a text. */
   readonly list: (start: string) => Effect.Effect<ReadonlyArray<string>, S3Error>
   /** Removes an object, if there is one. */
@@ -59,8 +70,21 @@ export interface S3 {
 
 const ADDRESS = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*?))?\/?$/
 
+/** The beginning of an address. */
+export const SCHEME = "s3://"
+
 /** Tests whether a place is an address of object storage. */
-export const isAddress = (place: string): boolean => place.startsWith("s3://")
+export const isAddress = (place: string): boolean => place.startsWith(SCHEME)
+
+// As a part of a path such a name leads out of a folder, and as a part of a URL it is taken away.
+const isPlain = (prefix: string): boolean => prefix.split("/").every((name) => name !== "." && name !== "..")
+
+/** The address of a server may hold a password, which belongs into no message. */
+const isServer = (endpoint: string): boolean => {
+  if (!URL.canParse(endpoint)) return false
+  const { password, protocol, username } = new URL(endpoint)
+  return /^https?:$/.test(protocol) && username === "" && password === ""
+}
 
 /** Size of the parts of large objects. S3 takes at most 10 000 parts, of at least 5 MiB. */
 const PART = 16 * 2 ** 20
@@ -90,6 +114,11 @@ const elements = (xml: string, name: string): ReadonlyArray<string> =>
 
 const encoded = (key: string): string => key.split("/").map(encodeURIComponent).join("/")
 
+// The fetch of Node.js 22 ends the process when a server closes a connection whose answer is not read to its end yet.
+const http = NodeHttpClient.layerNodeHttpNoAgent.pipe(
+  Layer.provide(NodeHttpClient.layerAgentOptions({ keepAlive: true }))
+)
+
 const again = Schedule.exponential("200 millis").pipe(Schedule.jittered)
 
 type Reason = S3Error["reason"]
@@ -114,7 +143,7 @@ interface Call {
 export const open = Effect.fn("patchword.ObjectStorage.open")(
   function*(url: string) {
     const [, bucket, prefix = ""] = ADDRESS.exec(url) ?? []
-    if (bucket === undefined) return yield* new AddressInvalid()
+    if (bucket === undefined || !isPlain(prefix)) return yield* new AddressInvalid()
     const files = yield* Files.make
     const { fs } = files
     const client = yield* HttpClient.HttpClient
@@ -123,8 +152,11 @@ export const open = Effect.fn("patchword.ObjectStorage.open")(
     const token = yield* text("AWS_SESSION_TOKEN")
     const region = Option.getOrElse(yield* text("AWS_REGION"), () => undefined) ??
       Option.getOrElse(yield* text("AWS_DEFAULT_REGION"), () => "us-east-1")
-    const endpoint = Option.getOrUndefined(yield* text("AWS_ENDPOINT_URL_S3")) ??
-      Option.getOrUndefined(yield* text("AWS_ENDPOINT_URL"))
+    const own = yield* text("AWS_ENDPOINT_URL_S3")
+    const endpoint = Option.getOrUndefined(Option.isSome(own) ? own : yield* text("AWS_ENDPOINT_URL"))
+    if (endpoint !== undefined && !isServer(endpoint)) {
+      return yield* new EndpointInvalid({ variable: Option.isSome(own) ? "AWS_ENDPOINT_URL_S3" : "AWS_ENDPOINT_URL" })
+    }
     // Amazon's server has the bucket in its name. Others need not.
     const root = endpoint === undefined
       ? `https://${bucket}.s3.${region}.amazonaws.com`
@@ -181,15 +213,19 @@ export const open = Effect.fn("patchword.ObjectStorage.open")(
         while: (error) => error instanceof Unreachable
       })
 
-    const missing = (key: string) =>
+    const absent = (key: string) =>
       new Refused({ status: 404, code: `there is no ${key === "" ? "bucket" : "object"}` })
 
     /** Sends a request whose answer has to be a success. */
     const succeed = (call: Call) =>
-      send<{ readonly content: string; readonly etag: string }>(call, (answer) =>
-        answer.status < 300
-          ? Effect.map(answer.text, (content) => ({ content, etag: answer.headers["etag"] ?? "" }))
-          : Effect.fail(missing(call.key)))
+      send<{ readonly content: string; readonly etag: string }>(
+        call,
+        (answer) =>
+          Effect.flatMap(answer.text, (content) =>
+            answer.status < 300
+              ? Effect.succeed({ content, etag: answer.headers["etag"] ?? "" })
+              : Effect.fail(absent(call.key)))
+      )
 
     const read: S3["read"] = (key) =>
       send<Tagged | undefined>({ method: "GET", key }, (answer) =>
@@ -251,14 +287,33 @@ export const open = Effect.fn("patchword.ObjectStorage.open")(
         yield* succeed({ method: "PUT", key, body: yield* part(0, size) })
       }).pipe(Effect.scoped, at(key))
 
+    /** Gives a file the time at which its object was stored. */
+    const dated = (file: string, { headers }: HttpClientResponse) => {
+      const seconds = Date.parse(headers["last-modified"] ?? "") / 1000
+      return Number.isNaN(seconds) ? Effect.void : Files.onFailure(file)(fs.utimes(file, seconds, seconds))
+    }
+
+    const missing = (answer: HttpClientResponse) =>
+      Effect.andThen(answer.text, Effect.fail(new Damaged({ problem: "it is missing" })))
+
     const download: S3["download"] = (key, file, sha256) =>
       send({ method: "GET", key }, (answer) =>
         Effect.gen(function*() {
-          if (answer.status !== 200) return yield* new Damaged({ problem: "it is missing" })
+          if (answer.status !== 200) return yield* missing(answer)
           const hash = Files.hasher()
           const parts = Stream.tap(answer.stream, (part) => Effect.sync(() => hash.update(part)))
           yield* Files.onFailure(file)(Stream.run(parts, fs.sink(file)))
           if (hash.digest("hex") !== sha256) return yield* new Damaged({ problem: "it differs from what was stored" })
+          yield* dated(file, answer)
+        })).pipe(at(key))
+
+    const head: S3["head"] = (key, file, most, size) =>
+      send({ method: "GET", key, headers: { range: `bytes=0-${most - 1}` } }, (answer) =>
+        Effect.gen(function*() {
+          if (answer.status >= 300) return yield* missing(answer)
+          yield* Files.onFailure(file)(Stream.run(answer.stream, fs.sink(file)))
+          yield* Files.onFailure(file)(fs.truncate(file, size))
+          yield* dated(file, answer)
         })).pipe(at(key))
 
     const list: S3["list"] = (start) =>
@@ -277,12 +332,13 @@ export const open = Effect.fn("patchword.ObjectStorage.open")(
     const remove: S3["remove"] = (key) =>
       send({ method: "DELETE", key }, (answer) => Effect.asVoid(answer.text)).pipe(at(key))
 
-    const storage: S3 = { url, read, replace, upload, download, list, remove }
+    const storage: S3 = { url, read, replace, upload, download, head, list, remove }
     return storage
   },
   (self, url) =>
     self.pipe(
-      Effect.mapError((reason) => new S3Error({ url, reason })),
-      Effect.provide(FetchHttpClient.layer)
+      // Somebody may write a password into the address.
+      Effect.mapError((reason) => new S3Error({ url: url.replace(/\/\/[^/]*@/, "//***@"), reason })),
+      Effect.provide(http)
     )
 )

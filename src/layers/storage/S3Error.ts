@@ -25,6 +25,17 @@ export class NoCredentials extends TaggedError<NoCredentials>()("NoCredentials",
   }
 }
 
+/** The address of the server cannot be used. It is not told, because it may hold a password. */
+export class EndpointInvalid extends TaggedError<EndpointInvalid>()("EndpointInvalid", { variable: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 64
+  get finding() {
+    return `the variable ${this.variable} is no address of a server, or has a name and a password in it`
+  }
+  get remedy() {
+    return "write it as https://HOST:PORT, and give the credentials by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+  }
+}
+
 /** The server refuses the request. */
 export class Refused extends TaggedError<Refused>()("Refused", { status: Schema.Int, code: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 69
@@ -58,10 +69,30 @@ export class Damaged extends TaggedError<Damaged>()("Damaged", { problem: Schema
   }
 }
 
+/** Another process changed the same file of a run. */
+export class ChangedMeanwhile extends TaggedError<ChangedMeanwhile>()("ChangedMeanwhile", { file: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 73
+  get finding() {
+    return `another process has changed ${this.file} meanwhile, so the own change was not stored`
+  }
+  get remedy() {
+    return "run the command again"
+  }
+}
+
 /** Object storage cannot be used. The exit code is that of the reason. */
 export class S3Error extends TaggedError<S3Error>()("S3Error", {
   url: Schema.String,
-  reason: Schema.Union([AddressInvalid, NoCredentials, Refused, Unreachable, Damaged, Files.FileError])
+  reason: Schema.Union([
+    AddressInvalid,
+    EndpointInvalid,
+    NoCredentials,
+    Refused,
+    Unreachable,
+    Damaged,
+    ChangedMeanwhile,
+    Files.FileError
+  ])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   get finding() {

@@ -1,7 +1,16 @@
 import { NodePath, NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Exit, FileSystem, Layer, Option, Runtime } from "effect"
-import { readdirSync } from "node:fs"
+import { ConfigProvider, Effect, Exit, FileSystem, Layer, Option, type Path, Runtime } from "effect"
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { join } from "node:path"
 import * as Files from "../../../src/layers/files/Files.ts"
 import * as Checkpoints from "../../../src/layers/run/Checkpoints.ts"
@@ -13,10 +22,10 @@ import * as HostTensor from "../../../src/shapes/HostTensor.ts"
 import { filesOf } from "../run/files.ts"
 import { stopsOf } from "../run/stops.ts"
 import { serve, type Server } from "./s3Server.ts"
+import { Endpoint, onServers } from "./servers.ts"
 
 const config = { steps: 9 }
 const stage = "pretrain"
-const url = "s3://bucket/runs/one"
 
 const snapshot = (step: number, by: string, numbers = 2): Checkpoints.Snapshot => ({
   stage,
@@ -45,8 +54,6 @@ const hasty = Layer.effect(
   }))
 ).pipe(Layer.provide(NodeServices.layer))
 
-const place = process.env["PATCHWORD_S3_ENDPOINT"]
-
 const environment = (endpoint: string, home: string) =>
   ConfigProvider.layer(ConfigProvider.fromUnknown({
     AWS_ACCESS_KEY_ID: "me",
@@ -56,7 +63,8 @@ const environment = (endpoint: string, home: string) =>
   }))
 
 interface Place {
-  readonly server: Server
+  readonly url: string
+  readonly provided: Layer.Layer<never>
   readonly home: string
   readonly opened: <A, E>(
     self: Effect.Effect<A, E, Runs.Runs | Checkpoints.Checkpoints>,
@@ -65,16 +73,20 @@ interface Place {
   readonly stored: Effect.Effect<Readonly<Record<string, string>>>
 }
 
-const onServer = <E>(use: (place: Place) => Effect.Effect<void, E>, endpoint?: string) =>
+const at = <A, E, R>(
+  endpoint: string,
+  use: (place: Place) => Effect.Effect<A, E, R>,
+  url = "s3://bucket/runs/one"
+) =>
   Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
     const home = yield* fs.makeTempDirectoryScoped()
-    const server = yield* serve
-    const provided = environment(endpoint ?? server.endpoint, home)
+    const provided = environment(endpoint, home)
     const copy = join(home, "copy")
-    yield* use({
-      server,
+    return yield* use({
+      url,
       home,
+      provided,
       opened: (self, options) =>
         self.pipe(
           Effect.provide(RemoteRuns.layerNoDeps(url, { config, ...options }), { local: true }),
@@ -88,34 +100,23 @@ const onServer = <E>(use: (place: Place) => Effect.Effect<void, E>, endpoint?: s
     })
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 
+const onServer = <E>(use: (place: Place & { readonly server: Server }) => Effect.Effect<void, E>) =>
+  Effect.scoped(Effect.flatMap(serve, (server) => at(server.endpoint, (place) => use({ ...place, server }))))
+
+const copied = Effect.fnUntraced(
+  function*({ home, url }: Place, name: string, partOf?: (name: string) => RemoteRuns.Part) {
+    const folder = join(home, name)
+    const { files, store } = yield* RemoteRuns.copy(url, folder, partOf)
+    return { files, folder, store: Effect.provide(store, NodeServices.layer) }
+  },
+  (self, { provided }) => Effect.provide(self, [NodeServices.layer, provided], { local: true })
+)
+
+const noted = (folder: string, text: string) => appendFileSync(join(folder, "notes.jsonl"), `${text}\n`)
+
 const reasonOf = (error: S3.S3Error | Runs.RunsError | Checkpoints.CheckpointsError) => error.reason
 
 describe("Runs on object storage", () => {
-  it.live.skipIf(place === undefined)(
-    "of the server at PATCHWORD_S3_ENDPOINT, such as moto, with an empty bucket `bucket`",
-    () =>
-      onServer(
-        Effect.fnUntraced(function*({ opened, stored }) {
-          const numbers = 5 * 2 ** 20
-          yield* opened(Effect.gen(function*() {
-            yield* step(1, "first", numbers)
-            yield* opened(step(2, "second"), { takeOver: true })
-            assert.isTrue(Files.isSuperseded(yield* Effect.flip(step(3, "first"))))
-          }))
-          yield* opened(Effect.gen(function*() {
-            const { read, steps } = yield* Checkpoints.Checkpoints
-            assert.deepStrictEqual(yield* steps(stage), [1, 2])
-            assert.strictEqual(
-              Weights.digest((yield* read(stage, 1)).weights),
-              Weights.digest(snapshot(1, "first", numbers).weights)
-            )
-          }))
-          assert.strictEqual((yield* stored)["log.jsonl"]!.split("\n").length, 3)
-        }),
-        place
-      )
-  )
-
   it.live("go on from their checkpoints in another process, and leave nothing on its disk", () =>
     onServer(Effect.fnUntraced(function*({ home, opened, server, stored }) {
       yield* opened(Effect.andThen(step(1, "first"), step(2, "first")))
@@ -228,7 +229,7 @@ describe("Runs on object storage", () => {
     })))
 
   it.live("say what is wrong with the address, the credentials and the objects", () =>
-    onServer(Effect.fnUntraced(function*({ opened, server }) {
+    onServer(Effect.fnUntraced(function*({ opened, server, url }) {
       const provided = (given: Record<string, string>, place = url) =>
         RemoteRuns.download(place, "never").pipe(
           Effect.flip,
@@ -261,4 +262,161 @@ describe("Runs on object storage", () => {
       assert.include(error.message, `s3://${key}: it differs from what was stored`)
       assert.notInclude(JSON.stringify([...messages, error]), "hidden")
     })))
+
+  it.live("take over what others add at any moment of a checkpoint", () =>
+    onServer(Effect.fnUntraced(function*(place) {
+      const { opened, server, stored } = place
+      const once = Effect.fnUntraced(function*(stop: number) {
+        server.objects.clear()
+        let requests = Infinity
+        let added = ""
+        server.before = () =>
+          requests-- === 0
+            ? Effect.runPromise(Effect.gen(function*() {
+              const { folder, store } = yield* copied(place, `guest-${stop}`)
+              added = readFileSync(join(folder, "log.jsonl"), "utf8")
+              mkdirSync(join(folder, "results"))
+              writeFileSync(join(folder, "results/knn-val.json"), "{}")
+              rmSync(join(folder, "health.json"))
+              yield* store
+            }))
+            : undefined
+        let left = 0
+        const files = yield* opened(Effect.gen(function*() {
+          const { directory } = yield* Runs.Runs
+          const folder = Option.getOrThrow(directory)
+          writeFileSync(join(folder, "health.json"), "ill")
+          yield* step(1, "first")
+          requests = stop
+          yield* step(2, "first")
+          left = requests
+          yield* step(3, "first")
+          return filesOf(folder)
+        }))
+        requests = Infinity
+        if (left > 0) return stop - left
+        assert.isNotEmpty(added)
+        const { lock: _, ...own } = files
+        assert.deepStrictEqual(Object.keys(yield* stored), Object.keys(own), `request ${stop}`)
+        assert.strictEqual(own["results/knn-val.json"], "{}")
+        assert.notProperty(own, "health.json")
+        assert.property(own, "checkpoints/pretrain/step-00000003/state.json")
+        return undefined
+      })
+      const requests = yield* once(1000)
+      assert.isDefined(requests)
+      for (const stop of stopsOf(requests)) assert.isUndefined(yield* once(stop), `request ${stop}`)
+    })))
+
+  it.live("tell no credentials, wherever they stand", () =>
+    onServer(Effect.fnUntraced(function*({ server }) {
+      const failed = (url: string, endpoint: string) =>
+        RemoteRuns.runOf(url).pipe(
+          Effect.flip,
+          Effect.provide([Files.layerNode, environment(endpoint, "never")], { local: true })
+        )
+      const host = server.endpoint.slice("http://".length)
+      const errors = yield* Effect.all([
+        failed("s3://bucket/one", `http://me:hidden@${host}`),
+        failed("s3://bucket/one", "hidden"),
+        failed("s3://me:hidden@bucket/one", server.endpoint),
+        failed("s3://bucket/../hidden/..", server.endpoint)
+      ])
+      assert.deepStrictEqual(errors.map(({ reason }) => reason._tag), [
+        "EndpointInvalid",
+        "EndpointInvalid",
+        "AddressInvalid",
+        "AddressInvalid"
+      ])
+      assert.notInclude(errors.slice(0, 3).map(({ message }) => message).join(" "), "hidden")
+    })))
 })
+
+describe("A run on", () =>
+  onServers((it) => {
+    it.effect("passes from owner to owner, with large files", () =>
+      Effect.flatMap(Endpoint, (endpoint) =>
+        at(
+          endpoint,
+          Effect.fnUntraced(function*({ opened, stored }) {
+            const numbers = 5 * 2 ** 20
+            yield* opened(Effect.gen(function*() {
+              yield* step(1, "first", numbers)
+              yield* opened(step(2, "second"), { takeOver: true })
+              assert.isTrue(Files.isSuperseded(yield* Effect.flip(step(3, "first"))))
+            }))
+            yield* opened(Effect.gen(function*() {
+              const { read, steps } = yield* Checkpoints.Checkpoints
+              assert.deepStrictEqual(yield* steps(stage), [1, 2])
+              assert.strictEqual(
+                Weights.digest((yield* read(stage, 1)).weights),
+                Weights.digest(snapshot(1, "first", numbers).weights)
+              )
+            }))
+            assert.strictEqual((yield* stored)["log.jsonl"]!.split("\n").length, 3)
+          })
+        )))
+
+    it.effect("takes what others add while it has an owner, and two of them never overwrite each other", () =>
+      Effect.flatMap(Endpoint, (endpoint) =>
+        at(
+          endpoint,
+          Effect.fnUntraced(function*(place) {
+            const { opened, stored } = place
+            yield* opened(Effect.gen(function*() {
+              yield* step(1, "first")
+              const one = yield* copied(place, "one")
+              const two = yield* copied(place, "two")
+              assert.include(JSON.parse(readFileSync(join(one.folder, "lock"), "utf8")), { pid: process.pid })
+              yield* one.store
+              noted(one.folder, "one")
+              noted(two.folder, "two")
+              yield* one.store
+              const error = yield* Effect.flip(two.store)
+              assert.include(error.message, "another process has changed notes.jsonl meanwhile")
+              assert.strictEqual(error[Runtime.errorExitCode], 73)
+              yield* step(2, "first")
+              const { directory } = yield* Runs.Runs
+              assert.strictEqual(readFileSync(join(Option.getOrThrow(directory), "notes.jsonl"), "utf8"), "one\n")
+            }))
+            const three = yield* copied(place, "three")
+            noted(three.folder, "three")
+            assert.isFalse(existsSync(join(three.folder, "lock")))
+            yield* three.store
+            const files = yield* stored
+            assert.strictEqual(files["notes.jsonl"], "one\nthree\n")
+            assert.property(files, "checkpoints/pretrain/step-00000002/state.json")
+          }),
+          "s3://bucket/runs/two"
+        )))
+
+    it.effect("is copied in part, listed with others, and found by what lies in it", () =>
+      Effect.flatMap(Endpoint, (endpoint) =>
+        at(
+          endpoint,
+          Effect.fnUntraced(function*(place) {
+            const { home, opened, provided, stored } = place
+            const numbers = 2 ** 19
+            yield* opened(step(1, "first", numbers))
+            const before = yield* stored
+            const name = "checkpoints/pretrain/step-00000001/weights.safetensors"
+            const part = yield* copied(place, "part", (file) => file.endsWith("weights.safetensors") ? "head" : "name")
+            assert.strictEqual(part.files, Object.keys(before).length)
+            assert.strictEqual(statSync(join(home, "part", name)).size, before[name]!.length)
+            const bytes = readFileSync(join(home, "part", name), "latin1")
+            assert.strictEqual(bytes.slice(0, 2 ** 20), before[name]!.slice(0, 2 ** 20))
+            assert.isTrue(/^\0*$/.test(bytes.slice(2 ** 20)))
+            noted(part.folder, "part")
+            yield* part.store
+            assert.deepStrictEqual(yield* stored, { ...before, "notes.jsonl": "part\n" })
+            const asked = <A, E>(self: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path>) =>
+              Effect.provide(self, [Files.layerNode, provided], { local: true })
+            const { runOf, list } = RemoteRuns
+            assert.deepStrictEqual(yield* asked(list("s3://bucket/list/")), [place.url])
+            assert.deepStrictEqual(yield* asked(list("s3://bucket/list/on")), [])
+            assert.deepStrictEqual(yield* asked(runOf(`${place.url}/stages/pretrain`)), Option.some(place.url))
+            assert.deepStrictEqual(yield* asked(runOf("s3://bucket/list")), Option.none())
+          }),
+          "s3://bucket/list/one"
+        )))
+  }))

@@ -28,6 +28,7 @@ export const serve = Effect.acquireRelease(
       readonly status: number
       readonly body?: string | Buffer
       readonly etag?: string
+      readonly modified?: string
     } => {
       const present = objects.get(key)
       if (!key.startsWith("bucket")) return problem(404, "NoSuchBucket")
@@ -74,9 +75,12 @@ export const serve = Effect.acquireRelease(
         objects.delete(key)
         return { status: 204 }
       }
-      return present === undefined
-        ? problem(404, "NoSuchKey")
-        : { status: 200, body: present, etag: etagOf(present) }
+      if (present === undefined) return problem(404, "NoSuchKey")
+      const [, last] = /^bytes=0-(\d+)$/.exec(headers.range ?? "") ?? []
+      const found = { etag: etagOf(present), modified: "Sat, 01 Nov 2025 10:00:00 GMT" }
+      return last === undefined
+        ? { status: 200, body: present, ...found }
+        : { status: 206, body: present.subarray(0, Number(last) + 1), ...found }
     }
     const handle = async (request: IncomingMessage, response: ServerResponse) => {
       const parts: Array<Buffer> = []
@@ -86,9 +90,12 @@ export const serve = Effect.acquireRelease(
       const asked = { method, key: decodeURIComponent(pathname.slice(1)), query, headers }
       const fault = await server.before(asked)
       if (fault === "fail") return response.writeHead(503).end("<Error><Code>SlowDown</Code></Error>")
-      const { body, etag, status } = answer(asked, Buffer.concat(parts))
+      const { body, etag, modified, status } = answer(asked, Buffer.concat(parts))
       if (fault === "cut") return request.socket.destroy()
-      response.writeHead(status, { ...(etag && { etag }) }).end(body)
+      response.writeHead(status, {
+        ...(etag && { etag }),
+        ...(modified && { "last-modified": modified })
+      }).end(body)
     }
     const http = createServer((request, response) => void handle(request, response))
     await new Promise<void>((done) => http.listen(0, "127.0.0.1", done))

@@ -14,6 +14,7 @@ import * as EngineFlags from "../../flags/EngineFlags.ts"
 import * as Flags from "../../flags/Flags.ts"
 import * as ImagesFlags from "../../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../../flags/NetworkFlags.ts"
+import * as RunPlace from "../../flags/RunPlace.ts"
 import * as Services from "../../flags/Services.ts"
 import * as Failure from "../../terminal/Failure.ts"
 import * as Print from "../../terminal/Print.ts"
@@ -27,7 +28,7 @@ const number = (name: CodeScan.ListName, text: string) =>
 const short = (value: number): number => Number(value.toPrecision(4))
 
 /** The command. */
-export const atlas = Command.make("atlas", {
+export const atlas = RunPlace.command("atlas", { tokenizer: "networks", out: "networks" }, {
   tokenizer: Argument.String("tokenizer").pipe(
     Argument.withDescription("a run with a tokenizer, RUN/STAGE, or a file of weights")
   ),

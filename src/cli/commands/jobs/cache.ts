@@ -2,6 +2,7 @@
 import { Effect, Option } from "effect"
 import { Argument, Command } from "effect/cli"
 import * as ConfigFlags from "../../flags/ConfigFlags.ts"
+import * as RunPlace from "../../flags/RunPlace.ts"
 import * as Words from "../../flags/Words.ts"
 import * as Failure from "../../terminal/Failure.ts"
 import type { Root } from "../help.ts"
@@ -24,6 +25,7 @@ export const cache = (root: () => Root) =>
   }, (given) =>
     Effect.gen(function*() {
       const { folder, workers } = given
+      yield* RunPlace.check(given, { teacher: "networks" })
       yield* ConfigFlags.onlyOf(["tokenizer"], given)
       yield* ConfigFlags.resolve(given)
       // Without a folder, a process only helps.

@@ -3,6 +3,7 @@ import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Described from "../../flags/Described.ts"
 import * as OutputFile from "../../flags/OutputFile.ts"
+import * as RunPlace from "../../flags/RunPlace.ts"
 import * as Words from "../../flags/Words.ts"
 import * as Failure from "../../terminal/Failure.ts"
 import * as ImageRows from "../../terminal/ImageRows.ts"
@@ -27,6 +28,7 @@ export const encode = (root: () => Root) =>
     ...HandIn.flags
   }, (given) =>
     Effect.gen(function*() {
+      yield* RunPlace.check(given, { tokenizer: "networks" })
       yield* OutputFile.checkName({ out: given.out, ending: ImageRows.ENDING })
       // Without --out, a process only helps.
       const help = ["encode", given.tokenizer, ...Words.ofFlags(given, { ...own, shards: HandIn.shared.shards })]

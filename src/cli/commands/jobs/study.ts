@@ -1,6 +1,7 @@
 /** `patchword jobs submit study`: hands in a study for a worker. */
 import { Effect, Option } from "effect"
 import { Argument, Command } from "effect/cli"
+import * as RunPlace from "../../flags/RunPlace.ts"
 import * as Words from "../../flags/Words.ts"
 import * as Failure from "../../terminal/Failure.ts"
 import type { Root } from "../help.ts"
@@ -22,6 +23,7 @@ export const study = (root: () => Root) =>
     Effect.gen(function*() {
       const { out, table } = given
       // Every value is checked before the job waits for hours.
+      yield* RunPlace.check(given, {})
       yield* Study.resolve({ ...given, table: Option.some(table) })
       const words = ["study", table, ...Words.ofFlags(given, own)]
       yield* HandIn.handIn(root, given, { out, lines: [{ name: "study", words, configured: true }] })

@@ -8,6 +8,7 @@ import * as Described from "../../flags/Described.ts"
 import * as EngineFlags from "../../flags/EngineFlags.ts"
 import * as Flags from "../../flags/Flags.ts"
 import * as ImagesFlags from "../../flags/ImagesFlags.ts"
+import * as RunPlace from "../../flags/RunPlace.ts"
 import * as TeacherFlags from "../../flags/TeacherFlags.ts"
 import * as Words from "../../flags/Words.ts"
 import * as Failure from "../../terminal/Failure.ts"
@@ -24,7 +25,7 @@ const shared = { ...ImagesFlags.flags, ...EngineFlags.flags }
 
 const flags = {
   ...HandIn.flags,
-  out: Flag.String("out").pipe(Described.required("run folder, as the worker sees it")),
+  out: Flag.String("out").pipe(Described.required("run folder, as the worker sees it, or s3://BUCKET/PREFIX")),
   stages: Flag.String("stages").pipe(
     Described.withDefault(
       "the stages in their order: tokenizer, pretrain, finetune, segment, decoder, probe, knn, evaluate",
@@ -105,6 +106,7 @@ export const submit = (root: () => Root) =>
         )
       }
       // Every value is checked before the job waits for hours.
+      yield* RunPlace.check(given, { out: "owned", teacher: "networks" })
       yield* ConfigFlags.resolve(given)
       yield* HandIn.handIn(root, given, {
         out: given.out,

@@ -9,6 +9,7 @@ import * as EngineFlags from "../../flags/EngineFlags.ts"
 import * as Flags from "../../flags/Flags.ts"
 import * as ImagesFlags from "../../flags/ImagesFlags.ts"
 import * as RunConfig from "../../flags/RunConfig.ts"
+import * as RunPlace from "../../flags/RunPlace.ts"
 import * as Services from "../../flags/Services.ts"
 import * as Failure from "../../terminal/Failure.ts"
 import * as HealthTable from "../../terminal/HealthTable.ts"
@@ -38,7 +39,7 @@ export class Ill extends TaggedError<Ill>()("Ill", {
 const { colour: _, images: __, ...imagesFlags } = ImagesFlags.flags
 
 /** The command. */
-export const doctor = Command.make("doctor", {
+export const doctor = RunPlace.command("doctor", { run: "all" }, {
   run: Argument.Directory("run").pipe(
     Argument.withDescription("a run folder; its stages may be finished, interrupted or at work")
   ),

@@ -6,6 +6,7 @@ import * as Replay from "../../../pipelines/Replay.ts"
 import * as Described from "../../flags/Described.ts"
 import * as EngineFlags from "../../flags/EngineFlags.ts"
 import * as Flags from "../../flags/Flags.ts"
+import * as RunPlace from "../../flags/RunPlace.ts"
 import * as Failure from "../../terminal/Failure.ts"
 
 /** The step does not fail again. */
@@ -94,7 +95,7 @@ const engineOf = (failed: Replay.Failed, chosen: Option.Option<Named["engine"]>,
   })
 
 /** The command. */
-export const replay = Command.make("replay", {
+export const replay = RunPlace.command("replay", { run: "all" }, {
   run: Argument.Directory("run").pipe(Argument.withDescription("a run folder in which a step failed")),
   stage: Flag.String("stage").pipe(
     Described.optional("the stage whose step failed", "that of the newest batch by the times of the files")

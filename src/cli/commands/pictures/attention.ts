@@ -5,12 +5,13 @@ import * as Attention from "../../../pipelines/look/Attention.ts"
 import * as LookPictures from "../../../pipelines/look/LookPictures.ts"
 import * as Described from "../../flags/Described.ts"
 import * as LookFlags from "../../flags/LookFlags.ts"
+import * as RunPlace from "../../flags/RunPlace.ts"
 import * as Failure from "../../terminal/Failure.ts"
 
 const numbers = ({ patches, self }: Attention.Attended) => ({ self, patches: Array.from(patches) })
 
 /** The command. */
-export const attention = Command.make("attention", {
+export const attention = RunPlace.command("attention", { network: "networks" }, {
   ...LookFlags.flags,
   block: Flag.Int("block").pipe(
     Described.optional("the block, counted from 0 as in the names of its weights", "the last block")

@@ -18,6 +18,7 @@ import * as EngineFlags from "../../flags/EngineFlags.ts"
 import * as Flags from "../../flags/Flags.ts"
 import * as ImagesFlags from "../../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../../flags/NetworkFlags.ts"
+import * as RunPlace from "../../flags/RunPlace.ts"
 import * as Services from "../../flags/Services.ts"
 import * as Failure from "../../terminal/Failure.ts"
 import * as FidelityTable from "../../terminal/FidelityTable.ts"
@@ -34,7 +35,11 @@ const KINDS = ["original", "decoded", "masked", "completed"] as const
 const OWN = /^(figures\.json|\d+-(original|decoded|masked|completed)\.png)$/
 
 /** The command. */
-export const complete = Command.make("complete", {
+export const complete = RunPlace.command("complete", {
+  network: "networks",
+  decoder: "networks",
+  tokenizer: "networks"
+}, {
   network: Argument.String("network").pipe(
     Argument.withDescription("a run with a pretrained network, RUN/STAGE, or a file of weights")
   ),

@@ -18,13 +18,14 @@ import * as Flags from "../../flags/Flags.ts"
 import * as ImagesFlags from "../../flags/ImagesFlags.ts"
 import * as NetworkFlags from "../../flags/NetworkFlags.ts"
 import * as RunConfig from "../../flags/RunConfig.ts"
+import * as RunPlace from "../../flags/RunPlace.ts"
 import * as Services from "../../flags/Services.ts"
 import * as TrainingFlags from "../../flags/TrainingFlags.ts"
 import * as Failure from "../../terminal/Failure.ts"
 import * as FidelityTable from "../../terminal/FidelityTable.ts"
 import * as Print from "../../terminal/Print.ts"
 
-const train = Command.make("train", {
+const train = RunPlace.command("train", { tokenizer: "networks", continue: "all", out: "owned" }, {
   tokenizer: Flag.String("tokenizer").pipe(
     Described.required("a run with a tokenizer, RUN/STAGE, or a file of weights")
   ),
@@ -60,7 +61,7 @@ const TITLES = {
   meanColour: "mean colour of the image"
 }
 
-const evaluate = Command.make("evaluate", {
+const evaluate = RunPlace.command("evaluate", { decoder: "networks", tokenizer: "networks" }, {
   decoder: Argument.String("decoder").pipe(
     Argument.withDescription("a run with a pixel decoder, RUN/STAGE, or a file of weights")
   ),

@@ -4,10 +4,11 @@ import * as LookPictures from "../../../pipelines/look/LookPictures.ts"
 import * as Pca from "../../../pipelines/look/Pca.ts"
 import * as Described from "../../flags/Described.ts"
 import * as LookFlags from "../../flags/LookFlags.ts"
+import * as RunPlace from "../../flags/RunPlace.ts"
 import * as Failure from "../../terminal/Failure.ts"
 
 /** The command. */
-export const pca = Command.make("pca", {
+export const pca = RunPlace.command("pca", { network: "networks" }, {
   ...LookFlags.flags,
   foreground: Flag.Literals("foreground", ["none", "inner", "positive", "negative"]).pipe(
     Described.withDefault(

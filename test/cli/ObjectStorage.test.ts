@@ -1,0 +1,252 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it, layer } from "@effect/vitest"
+import { ConfigProvider, Console, Context, Effect, Exit, Layer, Runtime, Schema } from "effect"
+import * as WorkflowEngine from "effect/workflow/WorkflowEngine"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, beforeAll } from "vitest"
+import { stringify } from "yaml"
+import * as CommandRun from "../../src/cli/commands/jobs/CommandRun.ts"
+import { patchword } from "../../src/cli/patchword.ts"
+import { Preset } from "../../src/domain/config/Preset.ts"
+import * as Job from "../../src/jobs/Job.ts"
+import * as Stages from "../../src/jobs/Stages.ts"
+import * as Files from "../../src/layers/files/Files.ts"
+import * as Progress from "../../src/layers/run/Progress.ts"
+import * as Runs from "../../src/layers/run/Runs.ts"
+import * as RemoteRuns from "../../src/layers/storage/RemoteRuns.ts"
+import { filesOf } from "../layers/run/files.ts"
+import { serve, type Server } from "../layers/storage/s3Server.ts"
+import { micro, recording } from "../pipelines/kit.ts"
+import { draw, found, hearing, said } from "./kit.ts"
+
+const folder = mkdtempSync(join(tmpdir(), "patchword-addresses-"))
+const at = (...names: ReadonlyArray<string>) => join(folder, ...names)
+const images = ["--images", at("images"), "--threads", "1"]
+const common = ["--config", at("config.yaml"), ...images]
+const one = "s3://bucket/runs/one"
+const SECRET = "hidden/secret"
+
+class Storage extends Context.Service<Storage, Server>()("test/Storage") {}
+
+const storage = Layer.effect(Storage, serve)
+
+const environment = Layer.unwrap(
+  Effect.map(Storage, ({ endpoint }) =>
+    ConfigProvider.layer(ConfigProvider.fromUnknown({
+      AWS_ACCESS_KEY_ID: "me",
+      AWS_SECRET_ACCESS_KEY: SECRET,
+      AWS_SESSION_TOKEN: `${SECRET}/token`,
+      AWS_ENDPOINT_URL_S3: endpoint,
+      XDG_CACHE_HOME: at("caches")
+    })))
+)
+
+const machine = Layer.mergeAll(NodeServices.layer, environment).pipe(Layer.provideMerge(storage))
+
+let copies = 0
+
+const stored = Effect.fnUntraced(function*(url: string) {
+  const copy = at(`copy-${copies++}`)
+  yield* RemoteRuns.download(url, copy)
+  return filesOf(copy)
+})
+
+const LASTING = /^(?:config\.json|log\.jsonl|stages\/|results\/)/
+
+const lasting = (files: Readonly<Record<string, string>>) =>
+  Object.fromEntries(
+    Object.entries(files).filter(([name]) => LASTING.test(name)).map(([name, content]) => [name, Files.sha256(content)])
+  )
+
+const refused = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
+  const error = (yield* Effect.flip(said(...args))) as Error & { readonly [Runtime.errorExitCode]: number }
+  return { message: error.message, code: error[Runtime.errorExitCode] }
+})
+
+beforeAll(async () => {
+  writeFileSync(
+    at("config.yaml"),
+    stringify(Schema.encodeSync(Schema.toCodecJson(Preset))(micro({ duration: 2, warmup: 1 })))
+  )
+  await draw(at("images"))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+layer(machine, { excludeTestServices: true })("an address of object storage", (it) => {
+  it.effect("takes the place of run folders, with the same bytes", () =>
+    Effect.gen(function*() {
+      const told: Array<string> = []
+      const heard = <A, E, R>(self: Effect.Effect<A, E, R>) => hearing(told)(self)
+      const tokenizer = yield* heard(found("tokenizer", "train", ...common, "--out", one))
+      assert.strictEqual(tokenizer.weights, `${one}/stages/tokenizer.safetensors`)
+      assert.include(
+        told.join("\n"),
+        `${one} is trained in a copy, which is stored with each checkpoint (0 files, 0 bytes)`
+      )
+      yield* heard(found("pretrain", "--tokenizer", one, ...common, "--out", one))
+      assert.include(told.join("\n"), `configuration: of the run ${one};`)
+      const probed = yield* heard(found("probe", `${one}/pretrain`, "--tests", "val", ...images))
+      assert.match(String(probed.results), /^s3:\/\/bucket\/runs\/one\/results\/probe-val-[0-9a-f]+\.json$/)
+
+      const local = at("runs", "one")
+      yield* found("tokenizer", "train", ...common, "--out", local)
+      yield* found("pretrain", "--tokenizer", local, ...common, "--out", local)
+      yield* found("probe", `${local}/pretrain`, "--tests", "val", ...images)
+      const files = yield* stored(one)
+      assert.deepStrictEqual(lasting(files), lasting(filesOf(local)))
+
+      assert.strictEqual(
+        yield* said("encode", one, "--split", "val", ...images),
+        yield* said("encode", local, "--split", "val", ...images)
+      )
+      const { objects } = yield* Storage
+      const everything = [...objects.values(), ...told].map(String).join("\n")
+      assert.notInclude(everything, SECRET)
+      assert.notInclude(told.join("\n"), at("caches"))
+      assert.notInclude([...objects.values()].map(String).join("\n"), at("caches"))
+      assert.deepStrictEqual(readdirSync(at("caches", "patchword", "storage")), [])
+    }), 120_000)
+
+  it.effect("is read by the verbs that look at runs, which may note something", () =>
+    Effect.gen(function*() {
+      const told: Array<string> = []
+      const { runs } = yield* hearing(told)(found("runs", "list", "s3://bucket/runs"))
+      const [listed] = runs as ReadonlyArray<
+        { readonly path: string; readonly state: string; readonly changed: string }
+      >
+      assert.deepInclude(listed, { path: one, state: "finished", changed: "2025-11-01T10:00:00.000Z" })
+      assert.match(told.join("\n"), /^s3:\/\/bucket\/runs: 1 runs are read from copies \(\d+ files, [\d.]+ [KM]iB\)$/m)
+      assert.strictEqual(yield* said("runs", "list", "s3://bucket/none"), "no runs in s3://bucket/none")
+      yield* found("runs", "tag", one, "paper")
+      yield* found("runs", "note", one, "s3://bucket/elsewhere")
+      const shown = yield* found("runs", "show", one)
+      assert.deepStrictEqual([shown.path, shown.tags], [one, ["paper"]])
+      const { runs: diffed } = yield* found("runs", "diff", one, one)
+      assert.strictEqual((diffed as ReadonlyArray<unknown>).length, 2)
+      assert.include(yield* said("inspect", `${one}/stages/pretrain.safetensors`), `${one}/stages/pretrain.safetensors`)
+      yield* Effect.exit(said("doctor", one))
+      assert.property(yield* stored(one), "health.json")
+      yield* said("studio", "s3://bucket/runs", "--export", at("runs.html"))
+      assert.include(readFileSync(at("runs.html"), "utf8"), one)
+      assert.notInclude(readFileSync(at("runs.html"), "utf8"), at("caches"))
+    }))
+
+  it.effect("is continued from, and named in what continues", () =>
+    Effect.gen(function*() {
+      const longer = ["--set", "tokenizer.optimizer.duration=3", "--continue", `${one}@finished`]
+      yield* found("tokenizer", "train", ...common, ...longer, "--out", at("longer"))
+      const { continuedFrom } = JSON.parse(readFileSync(at("longer", "environment.json"), "utf8"))
+      assert.deepInclude(continuedFrom.tokenizer, { run: one, step: 2 })
+      const other = yield* refused("tokenizer", "evaluate", one, ...images, "--teacher", `run:${one}/pretrain`)
+      assert.include(other.message, "--teacher: expected the teacher hog")
+    }))
+
+  it.effect("is refused where files of this machine belong, and where there is no run", () =>
+    Effect.gen(function*() {
+      const files = yield* Effect.forEach([
+        ["encode", one, "--out", "s3://bucket/codes.safetensors"],
+        ["probe", one, "--images", "s3://bucket/images"],
+        ["pull", "someone/beit", "--out", "s3://bucket/beit"],
+        ["study", "table5", "--out", "s3://bucket/study"],
+        ["tokenizer", "train", "--teacher", "clip:s3://bucket/clip.safetensors", "--out", one],
+        ["tokenizer", "cache", "s3://bucket/cache"],
+        ["jobs", "submit", "--store", at("store"), "--images", "s3://bucket/images", "--out", one]
+      ], (args) => refused(...args))
+      for (const { code, message } of files) {
+        assert.match(message, /^--[\w-]+: expected a place on this machine, got (?:clip:)?s3:\/\/bucket\//)
+        assert.strictEqual(code, 64)
+      }
+      assert.deepInclude(yield* refused("encode", "s3://bucket/none", ...images), {
+        message: "s3://bucket/none: there is no run; restore it, or choose another address",
+        code: 65
+      })
+      assert.strictEqual((yield* refused("runs", "list", "s3://other/runs")).code, 69)
+    }))
+
+  it.effect("belongs to one process, whose interruption stores a checkpoint", () =>
+    Effect.gen(function*() {
+      const { objects } = yield* Storage
+      const two = "s3://bucket/runs/two"
+      const train = ["tokenizer", "train", ...common, "--set", "tokenizer.optimizer.duration=4", "--out"]
+      const seen: Array<string> = []
+      const second: Array<unknown> = []
+      const context = yield* Effect.context<Effect.Services<ReturnType<typeof said>>>()
+      const progress = recording(seen, ({ step }) =>
+        step === 2
+          ? refused(...train, two).pipe(
+            Effect.provideContext(context),
+            Effect.map((one) => void second.push(one)),
+            Effect.orDie,
+            Effect.andThen(Effect.interrupt)
+          )
+          : Effect.void)
+      const exit = yield* Effect.exit(Effect.provideService(said(...train, two), Progress.Progress, progress))
+      assert.isTrue(Exit.hasInterrupts(exit))
+      const { files, owner } = JSON.parse(String(objects.get("bucket/runs/two/run.json")))
+      assert.isNull(owner)
+      assert.property(files, "checkpoints/tokenizer/step-00000002/state.json")
+      yield* Effect.provideService(said(...train, two), Progress.Progress, recording(seen))
+      assert.deepStrictEqual(seen.slice(-3), ["tokenizer 2", "tokenizer 3", "tokenizer 4"])
+      yield* found(...train, at("runs", "two"))
+      assert.deepStrictEqual(lasting(yield* stored(two)), lasting(filesOf(at("runs", "two"))))
+      assert.deepStrictEqual(second, [{
+        message:
+          `run folder ${two}: another part of this process is using it; build one layer of the folder and share it`,
+        code: 73
+      }])
+    }), 120_000)
+
+  it.effect("is taken over from an owner that has lost it, who can store nothing more", () =>
+    Effect.gen(function*() {
+      const three = "s3://bucket/runs/three"
+      const train = ["tokenizer", "train", ...common, "--out", three]
+      const context = yield* Effect.context<Effect.Services<ReturnType<typeof said>>>()
+      const progress = recording([], ({ step }) =>
+        step === 1
+          ? said(...train).pipe(
+            Effect.provideService(Runs.TakeOver, true),
+            Effect.provideService(Progress.Progress, recording([])),
+            Effect.provideContext(context),
+            Effect.orDie,
+            Effect.asVoid
+          )
+          : Effect.void)
+      const lost = yield* Effect.provideService(refused(...train), Progress.Progress, progress)
+      const owners = "this process was owner 1 of the folder, and its owner has number 2 now"
+      assert.include(lost.message, `${three}/run.json: ${owners}`)
+      assert.strictEqual(lost.code, 73)
+      const { "log.jsonl": log } = yield* stored(three)
+      assert.strictEqual(log!.split("\n").length, 3)
+    }))
+
+  it.effect("is the run folder of a job", () =>
+    Effect.gen(function*() {
+      const four = "s3://bucket/runs/four"
+      const line = (name: string, ...words: ReadonlyArray<string>) => ({
+        name,
+        words: [...words, ...common, "--out", four],
+        configured: false
+      })
+      const run = CommandRun.make(() => patchword)
+      const lines = [line("tokenizer", "tokenizer", "train"), line("pretrain", "pretrain", "--tokenizer", four)]
+      const outcome = yield* Stages.execute(run, { out: four, config: null, needs: Job.ANY, lines }).pipe(
+        Effect.provide(Layer.provideMerge(run.layer, WorkflowEngine.layerMemory)),
+        Effect.provideService(Console.Console, { ...globalThis.console, log: () => {}, error: () => {} })
+      )
+      assert.strictEqual(outcome, "done")
+      assert.includeMembers(Object.keys(yield* stored(four)), [
+        "stages/tokenizer.safetensors",
+        "stages/pretrain.safetensors"
+      ])
+    }))
+})
+
+describe("without object storage", () =>
+  it.effect("an address says which credentials are missing", () =>
+    Effect.gen(function*() {
+      const { code, message } = yield* refused("encode", one)
+      assert.include(message, "AWS_ACCESS_KEY_ID is missing")
+      assert.strictEqual(code, 69)
+    }).pipe(Effect.provide([NodeServices.layer, ConfigProvider.layer(ConfigProvider.fromUnknown({}))]))))
