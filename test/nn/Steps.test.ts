@@ -1,4 +1,4 @@
-import { assert, describe, it, layer, type Vitest } from "@effect/vitest"
+import { assert, describe, layer, type Vitest } from "@effect/vitest"
 import { Effect } from "effect"
 import * as OnnxProgram from "../../src/compiler/programs/OnnxProgram.ts"
 import * as Engine from "../../src/layers/engine/Engine.ts"

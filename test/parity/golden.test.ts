@@ -27,7 +27,7 @@ const withoutEngine = [
 ]
 
 /** Fixtures that take the reference seconds. It takes their smaller likes, and the other engines take these. */
-const large = ["finetune_meanpool", "mim_cls_shared", "upernet_fcn", "vqkd_dino_dec3"]
+const large = new Set(["finetune_meanpool", "mim_cls_shared", "upernet_fcn", "vqkd_dino_dec3"])
 
 const names = Runner.names(golden).filter((name) => !withoutEngine.includes(name))
 
@@ -35,7 +35,7 @@ const namesOf = (engine: Candidate): ReadonlyArray<string> =>
   engine === openvino || engine === xla
     ? ["quantizer"]
     : engine === reference
-    ? names.filter((name) => !large.includes(name))
+    ? names.filter((name) => !large.has(name))
     : names
 
 const holds = Effect.fnUntraced(function*(name: string) {
