@@ -15,6 +15,7 @@ const names = readdirSync(folder)
       "charts.ts",
       "comparison.ts",
       "conditions.ts",
+      "eventLoop.ts",
       "index.ts",
       "recorder.ts",
       "same.ts",

@@ -13,14 +13,11 @@ import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { Progress } from "../src/layers/run/Progress.ts"
 import * as Runs from "../src/layers/run/Runs.ts"
-import * as Weights from "../src/layers/weights/Weights.ts"
-import * as Parameter from "../src/nn/blocks/Parameter.ts"
 import { pretrain } from "../src/pipelines/Pretrain.ts"
-import * as Tokenizer from "../src/pipelines/trained/Tokenizer.ts"
-import * as Dim from "../src/shapes/Dim.ts"
 import { resources } from "../test/leaks/resources.ts"
 import { machine, micro } from "../test/pipelines/kit.ts"
 import * as Charts from "./charts.ts"
+import { untrainedTokenizer } from "./steps.ts"
 
 const { values } = parseArgs({
   options: {
@@ -44,16 +41,7 @@ const digits = (value: number) => Number(value.toPrecision(4))
 const mebibytes = (bytes: number) => Number((bytes / 2 ** 20).toFixed(1))
 
 const preset = micro({ duration: Number(values.steps), warmup: 1, batchSize: 1 })
-const { codebook: { dim, size } } = preset.tokenizer
-const weight = Parameter.normal([size, dim], { ...Parameter.finetuning, deviation: 1 })
-const tokenizer: Tokenizer.Tokenizer = {
-  config: preset.tokenizer,
-  teacherWidth: Dim.named("teacherWidth", 8),
-  tensors: Weights.flatten(Parameter.initialise({
-    ...Tokenizer.spec(Tokenizer.sizes(preset.tokenizer, 8), { parameters: {}, state: {} }),
-    quantize: { embedding: { weight } }
-  }, 0))
-}
+const tokenizer = untrainedTokenizer(preset, 8)
 
 const measured = async (): Promise<ReadonlyArray<Sample>> => {
   const root = mkdtempSync(join(tmpdir(), "patchword-lasting-"))

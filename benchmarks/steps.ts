@@ -8,6 +8,7 @@ import { TokenizerConfig } from "../src/domain/config/TokenizerConfig.ts"
 import { VitConfig } from "../src/domain/config/VitConfig.ts"
 import * as Mask from "../src/domain/method/Mask.ts"
 import * as WeightDecay from "../src/domain/method/WeightDecay.ts"
+import * as Weights from "../src/layers/weights/Weights.ts"
 import * as Parameter from "../src/nn/blocks/Parameter.ts"
 import * as AdamW from "../src/nn/optimizer/AdamW.ts"
 import * as Mim from "../src/nn/pretrain/Mim.ts"
@@ -24,7 +25,8 @@ import type { Shape } from "../src/shapes/Shape.ts"
 /** The width of CLIP's features. */
 export const TEACHER_WIDTH = 512
 
-const smallVit = { imageSize: 64, patchSize: 8, width: 192, heads: 3, depth: 4 }
+/** The sizes of {@link small}. */
+export const smallVit = { imageSize: 64, patchSize: 8, width: 192, heads: 3, depth: 4 }
 
 /** A network between the demo's and the published ones: 64 pixels, width 192, depth 4, the published codebook. */
 export const small = new Preset({
@@ -145,4 +147,21 @@ export const describing = (preset: Preset, size: number) => {
   const inference = PretrainStep.features(sizes, Dim.named("batch", size), { pooling: "mean", finalNorm: true })
   const weights = () => ({ parameters: Parameter.initialise(Mim.spec(sizes), 0) })
   return { inference, weights, batch: { images: waves(inference.batch.images.shape) } }
+}
+
+/** A preset's tokenizer with random weights and codes. */
+export const untrainedTokenizer = (
+  { tokenizer: config }: Preset,
+  width: number = TEACHER_WIDTH
+): Tokenizer.Tokenizer => {
+  const { dim, size } = config.codebook
+  const weight = Parameter.normal([size, dim], { ...Parameter.finetuning, deviation: 1 })
+  return {
+    config,
+    teacherWidth: Dim.named("teacherWidth", width),
+    tensors: Weights.flatten(Parameter.initialise({
+      ...Tokenizer.spec(Tokenizer.sizes(config, width), { parameters: {}, state: {} }),
+      quantize: { embedding: { weight } }
+    }, 0))
+  }
 }

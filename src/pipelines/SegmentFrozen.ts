@@ -127,7 +127,7 @@ const patchesOf = Effect.fnUntraced(function*(
 /** Fits the head. Returns its arrays. */
 const fit = Effect.fnUntraced(function*(patches: Patches, width: number, classes: number, settings: Frozen) {
   const { count, features, targets } = patches
-  const { mean, variance } = LinearFit.moments(features, width)
+  const { mean, variance } = yield* LinearFit.moments(features, width)
   const inference = LinearProbe.softObjective(
     Dim.named("examples", count),
     Dim.named("width", width),

@@ -13,6 +13,7 @@
  * assert.ok(logits[0]! > logits[1]! && logits[2]! < logits[3]!)
  * ```
  */
+import { finish, type Pausable } from "../values/Pausable.ts"
 import type * as Lbfgs from "./Lbfgs.ts"
 
 /** Labelled rows of features. */
@@ -143,7 +144,7 @@ const surprise = (logits: Float64Array, at: number, classes: number, label: numb
  * Computes the mean cross entropy plus `l2 / 2` times the squared norm of the weights, and its gradient. scikit-learn's C is
  * `1 / (l2 N)`. The generator pauses a few times in a second for large data, so that other work can be done.
  */
-export function* steps(examples: Examples, point: Float64Array, l2: number): Generator<void, Lbfgs.Evaluation, void> {
+export function* steps(examples: Examples, point: Float64Array, l2: number): Pausable<Lbfgs.Evaluation> {
   const { classes, features, labels, width } = examples
   const count = labels.length
   const gradient = start(examples)
@@ -172,12 +173,8 @@ export function* steps(examples: Examples, point: Float64Array, l2: number): Gen
 const PAUSE = 1e7
 
 /** Computes {@link steps} without a pause. */
-export const evaluate = (examples: Examples, point: Float64Array, l2: number): Lbfgs.Evaluation => {
-  const run = steps(examples, point, l2)
-  let next = run.next()
-  while (next.done !== true) next = run.next()
-  return next.value
-}
+export const evaluate = (examples: Examples, point: Float64Array, l2: number): Lbfgs.Evaluation =>
+  finish(steps(examples, point, l2))
 
 /** Computes the logits of all rows, `[N, K]`, row-major. */
 export const logits = (rows: Omit<Examples, "labels">, point: Float64Array): Float32Array => {

@@ -13,6 +13,7 @@
  * assert.deepStrictEqual(step, [1, 0, 1, 0])
  * ```
  */
+import { finish, type Pausable } from "../values/Pausable.ts"
 
 /** The means of products of two features, where a last feature is 1: `[C + 1, C + 1]`, row-major. */
 export interface Moments {
@@ -29,7 +30,7 @@ const PAUSE = 1e7
 /** Computes the second moments of rows `[N, C]`. The generator pauses a few times in a second for large data. */
 export function* steps(
   rows: { readonly features: Float32Array; readonly width: number }
-): Generator<void, Moments, void> {
+): Pausable<Moments> {
   const { features, width } = rows
   const side = width + 1
   const count = features.length / width
@@ -61,12 +62,7 @@ export function* steps(
 }
 
 /** Computes {@link steps} without a pause. */
-export const moments = (rows: Parameters<typeof steps>[0]): Moments => {
-  const run = steps(rows)
-  let next = run.next()
-  while (next.done !== true) next = run.next()
-  return next.value
-}
+export const moments = (rows: Parameters<typeof steps>[0]): Moments => finish(steps(rows))
 
 /** What is added to the diagonal, as a share of its mean, so that features that depend on each other have a solution. */
 const RIDGE = 1e-10

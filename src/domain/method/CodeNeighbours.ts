@@ -10,6 +10,7 @@
  * ```
  */
 import * as BoundedHeaps from "../values/BoundedHeaps.ts"
+import { finish, type Pausable } from "../values/Pausable.ts"
 
 /** `[codes, count]`: the nearest codes of each code, nearest first, and their cosine similarities. */
 export interface CodeNeighbours {
@@ -30,12 +31,17 @@ const units = (vectors: Float32Array, width: number): Float32Array => {
 }
 
 /** Computes the `count` nearest codes of vectors `[codes, width]`, or all others if there are fewer. Equal ones are in the order of their numbers. */
-export const of = (vectors: Float32Array, width: number, count: number): CodeNeighbours => {
+export const of = (vectors: Float32Array, width: number, count: number): CodeNeighbours =>
+  finish(steps(vectors, width, count))
+
+/** Computes {@link of} with a pause for each code. */
+export function* steps(vectors: Float32Array, width: number, count: number): Pausable<CodeNeighbours> {
   const rows = units(vectors, width)
   const size = rows.length / width
   const most = Math.min(count, size - 1)
   const heaps = BoundedHeaps.make(size, most)
   for (let a = 0; a < size; a++) {
+    yield
     for (let b = 0; b < a; b++) {
       let dot = 0
       for (let i = 0; i < width; i++) dot += rows[a * width + i]! * rows[b * width + i]!

@@ -12,6 +12,7 @@
  * assert.ok(described.every((value) => value === 0))
  * ```
  */
+import { finish, type Pausable } from "../values/Pausable.ts"
 
 /** The sizes of images and patches, in pixels. Both sides are multiples of the patch's side, which is even. */
 export interface Measures {
@@ -121,7 +122,10 @@ const average = (
  * Computes the features of every patch, `[B, N, WIDTH]`, from images `[B, 3, H, W]` with values from 0 to 1. At the border,
  * only neighbours inside the image count.
  */
-export const describe = (images: Float32Array, measures: Measures): Float32Array => {
+export const describe = (images: Float32Array, measures: Measures): Float32Array => finish(describing(images, measures))
+
+/** Computes {@link describe} with a pause before each image. */
+export function* describing(images: Float32Array, measures: Measures): Pausable<Float32Array> {
   const { height, patchSize, width } = measures
   const down = height / patchSize
   const across = width / patchSize
@@ -130,6 +134,7 @@ export const describe = (images: Float32Array, measures: Measures): Float32Array
   const described = new Float32Array(count * down * across * WIDTH)
   const whole = new Float32Array(OWN)
   for (let image = 0; image < count; image++) {
+    yield
     describeOwn(images, image, measures, own)
     whole.fill(0)
     average(own, across, [0, down, 0, across], whole)

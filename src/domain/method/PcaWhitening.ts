@@ -12,6 +12,7 @@
  * assert.deepStrictEqual([...directions].map(Math.abs), [1, 1, 1, 1])
  * ```
  */
+import { finish, type Pausable } from "../values/Pausable.ts"
 import * as PrincipalComponents from "./PrincipalComponents.ts"
 
 /** A fitted projection from `width` numbers to `components`. */
@@ -24,6 +25,9 @@ export interface PcaWhitening {
   readonly origin: Float32Array
 }
 
+/** So many products are done between two pauses. */
+const PAUSE = 2 ** 18
+
 // Of the largest variance, added to each: directions in which hardly anything varies are not blown up.
 const RIDGE = 0.02
 
@@ -31,8 +35,12 @@ const RIDGE = 0.02
  * Computes the first `components` principal components of rows of `width` numbers. The largest entry of an axis is positive.
  * Equal rows therefore give equal projections.
  */
-export const fit = (rows: Float32Array, width: number, components: number): PcaWhitening => {
-  const { axes: found, mean, variances } = PrincipalComponents.fit(rows, width, components)
+export const fit = (rows: Float32Array, width: number, components: number): PcaWhitening =>
+  finish(fitting(rows, width, components))
+
+/** Computes {@link fit} with pauses. */
+export function* fitting(rows: Float32Array, width: number, components: number): Pausable<PcaWhitening> {
+  const { axes: found, mean, variances } = yield* PrincipalComponents.fitting(rows, width, components)
   const axes = new Float32Array(components * width)
   const origin = new Float32Array(components)
   found.forEach((axis, component) => {
@@ -49,7 +57,12 @@ export const fit = (rows: Float32Array, width: number, components: number): PcaW
  * Multiplies `rows`, `[M, width]`, by the transposed `axes`, `[components, width]`, in 64 bits. It takes two rows and four axes
  * at a time, which makes a batch four times as fast.
  */
-const multiply = (rows: Float32Array, axes: Float32Array, width: number, components: number): Float64Array => {
+function* multiply(
+  rows: Float32Array,
+  axes: Float32Array,
+  width: number,
+  components: number
+): Pausable<Float64Array> {
   const count = rows.length / width
   const quads = Math.ceil(components / 4)
   const woven = new Float64Array(quads * width * 4)
@@ -60,7 +73,9 @@ const multiply = (rows: Float32Array, axes: Float32Array, width: number, compone
   const product = new Float64Array(count * quads * 4)
   const even = new Float64Array(width)
   const odd = new Float64Array(width)
+  const perPause = 2 * Math.max(1, Math.floor(PAUSE / (width * components)))
   for (let row = 0; row < count; row += 2) {
+    if (row % perPause === 0) yield
     const next = Math.min(row + 1, count - 1)
     for (let i = 0; i < width; i++) {
       even[i] = rows[row * width + i]!
@@ -109,13 +124,18 @@ const multiply = (rows: Float32Array, axes: Float32Array, width: number, compone
 }
 
 /** Projects each row. The results, `[M, components]`, have unit length, except for zero vectors. */
-export const apply = (whitening: PcaWhitening, rows: Float32Array): Float32Array => {
+export const apply = (whitening: PcaWhitening, rows: Float32Array): Float32Array => finish(applying(whitening, rows))
+
+/** Computes {@link apply} with pauses. */
+export function* applying(whitening: PcaWhitening, rows: Float32Array): Pausable<Float32Array> {
   const { axes, components, origin, width } = whitening
-  const product = multiply(rows, axes, width, components)
+  const product = yield* multiply(rows, axes, width, components)
   const count = rows.length / width
   const stride = product.length / count
   const projected = new Float32Array(count * components)
+  const perPause = Math.max(1, Math.floor(PAUSE / components))
   for (let row = 0; row < count; row++) {
+    if (row % perPause === 0) yield
     let squares = 0
     for (let component = 0; component < components; component++) {
       squares += (product[row * stride + component]! - origin[component]!) ** 2

@@ -3,6 +3,7 @@
  * in it, one after the other, in the order in which they occur first.
  */
 import { Effect } from "effect"
+import * as Pauses from "../machine/Pauses.ts"
 import { type FeatureCacheError, inBatch, within } from "./FeatureCacheError.ts"
 import { type About, rowBytes } from "./FeatureCacheFolder.ts"
 import * as Row from "./FeatureCacheRow.ts"
@@ -34,6 +35,7 @@ export const begin = (directory: string, about: About): Part => {
       const added: Array<Uint8Array> = []
       for (const [i, key] of keys.entries()) {
         if (has(key)) continue
+        yield* Pauses.pause
         added.push(key, yield* Row.encode(about, features.subarray(i * numbers, (i + 1) * numbers), nameOf(i)))
         index.add(key)
       }

@@ -5,6 +5,7 @@ import * as Json from "../../domain/values/Json.ts"
 import { Fences } from "../files/Fence.ts"
 import * as Files from "../files/Files.ts"
 import * as Lock from "../files/Lock.ts"
+import * as Pauses from "../machine/Pauses.ts"
 import {
   type CacheDamaged,
   FeatureCacheError,
@@ -269,6 +270,7 @@ export const writer: (
       const numbers = about.tokens * about.width
       for (const [i, key] of keys.entries()) {
         if (has(key)) continue
+        yield* Pauses.pause
         yield* put({ key, row: yield* Row.encode(about, features.subarray(i * numbers, (i + 1) * numbers), nameOf(i)) })
       }
     }, within(directory))

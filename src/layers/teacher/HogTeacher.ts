@@ -9,6 +9,7 @@ import * as ShapeError from "../../shapes/ShapeError.ts"
 import * as Files from "../files/Files.ts"
 import { Images } from "../images/Images.ts"
 import * as Augment from "../images/views/Augment.ts"
+import * as Pauses from "../machine/Pauses.ts"
 import { within, WrongImages, WrongMeasures } from "./TeacherError.ts"
 import { Teacher } from "./TeacherService.ts"
 
@@ -55,14 +56,14 @@ export const make = Effect.fn("patchword.Teacher.layerHog")(function*(options: H
   const described = new Float32Array(fitOn * patches * OrientedGradients.WIDTH)
   for (let start = 0; start < fitOn; start += CHUNK) {
     const turns = Array.from({ length: Math.min(CHUNK, fitOn - start) }, (_, i) => start + i)
-    const views = yield* Effect.forEach(turns, view, { concurrency: 8 })
+    const views = yield* Effect.forEach(turns, (turn) => Effect.tap(view(turn), () => Pauses.pause), { concurrency: 8 })
     const measures = { height: imageSize, width: imageSize, patchSize }
     described.set(
-      OrientedGradients.describe(Normalize.unit(views), measures),
+      yield* Pauses.during(OrientedGradients.describing(Normalize.unit(views), measures)),
       start * patches * OrientedGradients.WIDTH
     )
   }
-  const whitening = PcaWhitening.fit(described, OrientedGradients.WIDTH, components)
+  const whitening = yield* Pauses.during(PcaWhitening.fitting(described, OrientedGradients.WIDTH, components))
 
   return Teacher.of({
     name: "hog",
@@ -71,10 +72,10 @@ export const make = Effect.fn("patchword.Teacher.layerHog")(function*(options: H
       Buffer.concat([Buffer.from(`hog ${patchSize}\n`), bytesOf(whitening.axes), bytesOf(whitening.origin)])
     ),
     features: (images) =>
-      Effect.suspend(() => {
+      Effect.gen(function*() {
         const [batch, , height, width] = images.shape
         if (height % patchSize !== 0 || width % patchSize !== 0) {
-          return Effect.fail(
+          return yield* Effect.fail(
             new WrongImages({
               given: ShapeError.show(images.shape),
               expected: `[B, 3, H, W] with sides that are multiples of ${patchSize}`
@@ -82,10 +83,9 @@ export const make = Effect.fn("patchword.Teacher.layerHog")(function*(options: H
           )
         }
         const count = (height / patchSize) * (width / patchSize)
-        const rows = OrientedGradients.describe(images.data, { height, width, patchSize })
-        return Effect.succeed(
-          HostTensor.make([batch, count, components], "float32", PcaWhitening.apply(whitening, rows))
-        )
+        const rows = yield* Pauses.during(OrientedGradients.describing(images.data, { height, width, patchSize }))
+        const projected = yield* Pauses.during(PcaWhitening.applying(whitening, rows))
+        return HostTensor.make([batch, count, components], "float32", projected)
       }).pipe(wrap)
   })
 }, (self) => wrap(self))

@@ -5,6 +5,7 @@ import * as Parameter from "../../nn/blocks/Parameter.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import * as Tree from "../../shapes/Tree.ts"
+import * as Pauses from "../machine/Pauses.ts"
 import * as WorkerThread from "../machine/WorkerThread.ts"
 
 type Parameters = Record<string, Parameter.Parameter<Shape>>
@@ -17,6 +18,9 @@ export interface Share {
   readonly spec: Parameters
   readonly seed: number
 }
+
+/** Number of values of one array from which on their drawing would keep the event loop for too long. */
+const LONG = 2 ** 19
 
 /** Number of values from which on a thread is worth its start. */
 const LARGE = 2 ** 22
@@ -55,13 +59,22 @@ const shares = (spec: object, seed: number, count: number): ReadonlyArray<Share>
 }
 
 /**
- * Draws the values that `Parameter.initialise` draws. For large networks, worker threads do this on all cores, and the event loop
+ * Draws the values that `Parameter.initialise` draws, with pauses. For large networks, worker threads do this on all cores. The event loop
  * stays free.
  */
 export const draw = Effect.fnUntraced(function*<T extends object>(spec: T, seed: number) {
-  const size = Tree.leaves(spec).reduce((sum, [, { shape }]) => sum + HostTensor.size(shape), 0)
-  const threads = Math.min(availableParallelism(), Math.floor(size / LARGE))
-  if (threads < 1) return Parameter.initialise(spec, seed)
+  const leaves = Tree.leaves<Parameter.Parameter<Shape>>(spec)
+  const sizes = leaves.map(([, { shape }]) => HostTensor.size(shape))
+  const size = sizes.reduce((sum, one) => sum + one, 0)
+  if (size < LARGE && sizes.every((one) => one < LONG)) {
+    const values: Record<string, Values[string]> = {}
+    for (const [path, leaf] of leaves) {
+      values[path] = Parameter.initialise({ [path]: leaf }, seed)[path]!
+      yield* Pauses.pause
+    }
+    return Tree.map<Parameter.ValuesOf<T>>(spec, (_, path) => values[path])
+  }
+  const threads = Math.min(availableParallelism(), Math.max(1, Math.floor(size / LARGE)))
   const drawn = yield* Effect.forEach(shares(spec, seed, threads), drawnByThread, { concurrency: "unbounded" })
   const values: Values = Object.assign({}, ...drawn)
   return Tree.map<Parameter.ValuesOf<T>>(spec, (_, path) => values[path])

@@ -55,7 +55,11 @@ export const make = (tensors: Tensors, provenance?: Provenance): Weights => ({
 })
 
 /** Returns the SHA-256 of the arrays with their names. Equal arrays have equal digests. */
-export const digest = (tensors: Tensors): string => Files.sha256(Safetensors.encode(tensors))
+export const digest = (tensors: Tensors): string => {
+  const hash = Files.hasher()
+  for (const part of Safetensors.encodeParts(tensors)) hash.update(part)
+  return hash.digest("hex")
+}
 
 /** Returns the arrays of a nested record under their dot-joined paths, which are the official names. */
 export const flatten = (record: object): Tensors => Object.fromEntries(Tree.leaves<HostTensor.Any>(record))

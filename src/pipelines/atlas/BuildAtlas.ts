@@ -13,6 +13,7 @@ import * as Files from "../../layers/files/Files.ts"
 import * as Lock from "../../layers/files/Lock.ts"
 import { told } from "../../layers/files/LongWork.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
+import * as Pauses from "../../layers/machine/Pauses.ts"
 import { Progress } from "../../layers/run/Progress.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import * as ShownView from "../trained/ShownView.ts"
@@ -143,6 +144,7 @@ const scanning = Effect.fnUntraced(function*(
     for (const image of images) {
       CodeScan.add(scan, image)
       if (identity.keepsImages) waiting.push(image.codes)
+      yield* Pauses.pause
     }
     scanned += images.length
     if (scanned - saved >= every) yield* save
@@ -235,7 +237,7 @@ const codebookOf = Effect.fnUntraced(function*(tokenizer: Tokenizer) {
   const vectors = yield* Choices.vectorsOf(tokenizer)
   const { dim, size } = tokenizer.config.codebook
   if (Option.isNone(vectors) || size < 2) return {}
-  const { codes, cosines, count } = CodeNeighbours.of(vectors.value.data, dim, NEIGHBOURS)
+  const { codes, cosines, count } = yield* Pauses.during(CodeNeighbours.steps(vectors.value.data, dim, NEIGHBOURS))
   const tensors: Readonly<Record<string, Safetensors.Tensor>> = {
     "neighbours.codes": int32(codes, size, count),
     "neighbours.cosines": float32(cosines, size, count),

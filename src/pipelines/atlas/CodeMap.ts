@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import * as CodeNeighbours from "../../domain/method/CodeNeighbours.ts"
 import * as KeyedRandom from "../../domain/values/KeyedRandom.ts"
+import * as Pauses from "../../layers/machine/Pauses.ts"
 
 const NEIGHBOURS = 15
 const DISTANCE = 0.1
@@ -41,7 +42,7 @@ export const of = Effect.fnUntraced(function*(vectors: Float32Array, width: numb
   if (size < FEWEST) return scaled(onCircle(size))
   const { UMAP } = yield* Effect.promise(() => import("umap-js"))
   const others = Math.min(NEIGHBOURS, size - 1) - 1
-  const { codes, cosines } = CodeNeighbours.of(vectors, width, others)
+  const { codes, cosines } = yield* Pauses.during(CodeNeighbours.steps(vectors, width, others))
   const rows = Array.from({ length: size }, (_, code) => [code * others, (code + 1) * others] as const)
   const umap = new UMAP({
     nComponents: 2,
@@ -59,7 +60,7 @@ export const of = Effect.fnUntraced(function*(vectors: Float32Array, width: numb
   )
   for (let epoch = 0; epoch < epochs; epoch++) {
     umap.step()
-    yield* Effect.yieldNow
+    yield* Pauses.pause
   }
   return scaled(umap.getEmbedding())
 })

@@ -6,6 +6,7 @@ import type { Picture } from "../../domain/pixels/Picture.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as ImageSet from "../../layers/images/reading/ImageSet.ts"
 import * as Augment from "../../layers/images/views/Augment.ts"
+import * as Pauses from "../../layers/machine/Pauses.ts"
 import * as Batches from "../training/Batches.ts"
 import * as AtlasIndex from "./AtlasIndex.ts"
 import * as CodeScan from "./CodeScan.ts"
@@ -48,6 +49,7 @@ const writeSome = Effect.fnUntraced(function*(folder: string, codes: ReadonlyArr
   const byImage = new Map<number, Array<Wanted>>()
   const strips = new Map<string, Array<Picture>>()
   for (const code of codes) {
+    yield* Pauses.pause
     for (const kind of AtlasIndex.PICTURES) {
       for (const [rank, { image, patch }] of CodeScan.places(scan, AtlasIndex.SHOWN[kind], code).entries()) {
         const wanted = byImage.get(image) ?? []
@@ -56,22 +58,29 @@ const writeSome = Effect.fnUntraced(function*(folder: string, codes: ReadonlyArr
       }
     }
   }
-  yield* Effect.forEach(byImage, ([image, wanted]) =>
-    ImageSet.lend(set, image, (picture) =>
-      Effect.sync(() => {
-        const view = Augment.evaluationView(picture, imageSize, augment)
-        for (const { code, kind, patch, rank } of wanted) {
-          const name = AtlasIndex.picture(kind, code)
-          const strip = strips.get(name) ?? []
-          strips.set(name, strip)
-          strip[rank] = kind === "patches"
-            ? Patches.cut(view, patchSize, patch)
-            : Patches.framed(view, patchSize, patch)
-        }
-      })), { concurrency: Batches.DECODERS, discard: true })
+  yield* Effect.forEach(
+    byImage,
+    ([image, wanted]) =>
+      ImageSet.lend(set, image, (picture) =>
+        Effect.andThen(
+          Pauses.pause,
+          Effect.sync(() => {
+            const view = Augment.evaluationView(picture, imageSize, augment)
+            for (const { code, kind, patch, rank } of wanted) {
+              const name = AtlasIndex.picture(kind, code)
+              const strip = strips.get(name) ?? []
+              strips.set(name, strip)
+              strip[rank] = kind === "patches"
+                ? Patches.cut(view, patchSize, patch)
+                : Patches.framed(view, patchSize, patch)
+            }
+          })
+        )),
+    { concurrency: Batches.DECODERS, discard: true }
+  )
   yield* Effect.forEach(strips, ([name, pictures]) =>
     Effect.flatMap(
-      encode(Canvas.strip(pictures), name.startsWith("patches/")),
+      Effect.andThen(Pauses.pause, Effect.suspend(() => encode(Canvas.strip(pictures), name.startsWith("patches/")))),
       (bytes) => files.write(files.path.join(folder, name), [bytes])
     ), { discard: true })
 })

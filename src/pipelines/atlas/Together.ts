@@ -4,6 +4,7 @@ import * as CodePairs from "../../domain/method/CodePairs.ts"
 import type * as Safetensors from "../../domain/weights/Safetensors.ts"
 import type * as Files from "../../layers/files/Files.ts"
 import { told } from "../../layers/files/LongWork.ts"
+import * as Pauses from "../../layers/machine/Pauses.ts"
 import * as AtlasState from "./AtlasState.ts"
 
 /** The most codes for which it is found. More take too many readings of the codes of all images. */
@@ -41,11 +42,14 @@ export const tensors = Effect.fnUntraced(
       const counts = CodePairs.make({ codes, from, to: Math.min(codes, from + some), grid })
       for (let image = 0; image < images; image += SOME) {
         const all = yield* AtlasState.readCodes(files, folder, sizes, image, Math.min(SOME, images - image))
-        for (let at = 0; at < all.length; at += patches) CodePairs.add(counts, all.subarray(at, at + patches))
-        yield* Effect.yieldNow
+        for (let at = 0; at < all.length; at += patches) {
+          CodePairs.add(counts, all.subarray(at, at + patches))
+          yield* Pauses.pause
+        }
       }
       for (const kind of CodePairs.KINDS) {
         for (let code = from; code < counts.to; code++) {
+          yield* Pauses.pause
           for (const [rank, pair] of CodePairs.best(counts, kind, code, LENGTH).entries()) {
             const at = code * LENGTH + rank
             found[`together.${kind}.codes`]!.data[at] = pair.code

@@ -50,7 +50,7 @@ export interface ChoiceSplit<S extends FeatureSet = FeatureSet> {
 export const given = Effect.fnUntraced(function*<S extends FeatureSet>(sets: ProbeSets<S>, rule: Classes.Rule) {
   const { tests, train, validation } = sets
   if (validation === undefined || [train, ...tests].some(({ digest }) => digest === validation.digest)) return undefined
-  if (FeatureSets.overlaps(validation, tests)) return undefined
+  if (yield* FeatureSets.overlaps(validation, tests)) return undefined
   return yield* Effect.fromResult(Classes.meet(train, validation, rule))
 })
 

@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import type { Labelled } from "../../domain/evaluation/Classes.ts"
 import * as Files from "../../layers/files/Files.ts"
+import * as Pauses from "../../layers/machine/Pauses.ts"
 import type { HostTensor } from "../../shapes/HostTensor.ts"
 
 /** One row of features per image, `[N, C]`, and the labels of the images. */
@@ -45,14 +46,23 @@ export const join = (first: FeatureSet, second: Pick<FeatureSet, "features" | "l
   }
 }
 
-const identities = ({ features: { data, shape: [count, width] } }: FeatureSet): ReadonlyArray<string> =>
-  Array.from({ length: count }, (_, row) => {
-    const { buffer, byteLength, byteOffset } = data.subarray(row * width, (row + 1) * width)
-    return Files.sha256(new Uint8Array(buffer, byteOffset, byteLength))
-  })
+const identityOf = ({ features: { data, shape: [, width] } }: FeatureSet, row: number): string => {
+  const { buffer, byteLength, byteOffset } = data.subarray(row * width, (row + 1) * width)
+  return Files.sha256(new Uint8Array(buffer, byteOffset, byteLength))
+}
 
 /** Tests whether an image of a set is also in one of the others, under any name. Equal pixels have equal features. */
-export const overlaps = (set: FeatureSet, others: ReadonlyArray<FeatureSet>): boolean => {
-  const own = new Set(identities(set))
-  return others.some((other) => identities(other).some((identity) => own.has(identity)))
-}
+export const overlaps = Effect.fnUntraced(function*(set: FeatureSet, others: ReadonlyArray<FeatureSet>) {
+  const own = new Set<string>()
+  for (const row of set.labels.keys()) {
+    own.add(identityOf(set, row))
+    yield* Pauses.pause
+  }
+  for (const other of others) {
+    for (const row of other.labels.keys()) {
+      if (own.has(identityOf(other, row))) return true
+      yield* Pauses.pause
+    }
+  }
+  return false
+})

@@ -8,6 +8,7 @@ import * as Metrics from "../../domain/evaluation/Metrics.ts"
 import * as Neighbours from "../../domain/evaluation/Neighbours.ts"
 import * as PerClass from "../../domain/evaluation/PerClass.ts"
 import { Engine } from "../../layers/engine/Engine.ts"
+import * as Pauses from "../../layers/machine/Pauses.ts"
 import { Progress } from "../../layers/run/Progress.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
@@ -172,6 +173,7 @@ export const compareNeighbours = Effect.fn("patchword.knn")(function*(
         const { similarity } = yield* handle.run({ queries })
         const [, size] = similarity.shape
         for (let row = 0; row < Math.min(QUERIES, length - start); row++) {
+          yield* Pauses.pause
           add(similarity.data.subarray(row * size, (row + 1) * size), start + row)
         }
       }

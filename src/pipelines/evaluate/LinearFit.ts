@@ -2,9 +2,13 @@
 import { Effect } from "effect"
 import * as Lbfgs from "../../domain/evaluation/Lbfgs.ts"
 import type { InferHandle } from "../../layers/engine/Engine.ts"
+import * as Pauses from "../../layers/machine/Pauses.ts"
 import type * as LinearProbe from "../../nn/finetune/LinearProbe.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import type { SpecOf } from "../../shapes/Step.ts"
+
+/** Number of rows between two pauses. */
+const SOME = 256
 
 /** The mean and the variance of each channel. */
 export interface Moments {
@@ -13,14 +17,24 @@ export interface Moments {
 }
 
 /** Computes the mean and the variance of each channel of rows `[N, C]`. */
-export const moments = (rows: Float32Array, width: number): Moments => {
+export const moments = Effect.fnUntraced(function*(rows: Float32Array, width: number) {
   const count = rows.length / width
-  const mean = new Float64Array(width)
-  const variance = new Float64Array(width)
-  rows.forEach((value, i) => (mean[i % width]! += value / count))
-  rows.forEach((value, i) => (variance[i % width]! += (value - mean[i % width]!) ** 2 / count))
-  return { mean, variance }
-}
+  const found: Moments = { mean: new Float64Array(width), variance: new Float64Array(width) }
+  const { mean, variance } = found
+  const some = SOME * width
+  for (let from = 0; from < rows.length; from += some) {
+    rows.subarray(from, from + some).forEach((value, i) => (mean[i % width]! += value / count))
+    yield* Pauses.pause
+  }
+  for (let from = 0; from < rows.length; from += some) {
+    rows.subarray(from, from + some).forEach((
+      value,
+      i
+    ) => (variance[i % width]! += (value - mean[i % width]!) ** 2 / count))
+    yield* Pauses.pause
+  }
+  return found
+})
 
 /** The options of a fit. */
 export interface Options {

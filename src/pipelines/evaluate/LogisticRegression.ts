@@ -12,6 +12,7 @@ import * as Lbfgs from "../../domain/evaluation/Lbfgs.ts"
 import * as LogisticRegression from "../../domain/evaluation/LogisticRegression.ts"
 import * as PenaltySearch from "../../domain/evaluation/PenaltySearch.ts"
 import * as Preconditioner from "../../domain/evaluation/Preconditioner.ts"
+import * as Pauses from "../../layers/machine/Pauses.ts"
 import * as ChoiceSplit from "./ChoiceSplit.ts"
 import * as FeatureSets from "./FeatureSet.ts"
 import type { FeatureSet } from "./FeatureSet.ts"
@@ -33,16 +34,6 @@ export interface Regressed {
 /** The relative decrease of the loss below which scikit-learn stops as well. */
 const DECREASE = 64 * Number.EPSILON
 
-/** Runs a long sum. Other fibers run in its pauses. */
-const pausing = Effect.fnUntraced(function*<A>(run: Generator<void, A, void>) {
-  let part = run.next()
-  while (part.done !== true) {
-    yield* Effect.yieldNow
-    part = run.next()
-  }
-  return part.value
-})
-
 /**
  * Fits weights and biases, `[K, C]` and then `[K]`, from a point. Other fibers run in the pauses of a long sum. `moments` are those
  * of the features, which fits of several C share.
@@ -58,14 +49,14 @@ export const fit = Effect.fnUntraced(function*(
   const { classes, labels } = examples
   const l2 = 1 / (c * labels.length)
   const precondition = Preconditioner.make(
-    moments ?? (yield* pausing(Preconditioner.steps(examples))),
+    moments ?? (yield* Pauses.during(Preconditioner.steps(examples))),
     { classes, l2 }
   )
   const search = Lbfgs.minimise(from, { iterations, tolerance, decrease: DECREASE, precondition })
   let next = search.next()
   while (next.done !== true) {
-    next = search.next(yield* pausing(LogisticRegression.steps(examples, next.value, l2)))
-    yield* Effect.yieldNow
+    next = search.next(yield* Pauses.during(LogisticRegression.steps(examples, next.value, l2)))
+    yield* Pauses.pause
   }
   return next.value
 })
@@ -132,7 +123,7 @@ export const logisticRegression = Effect.fn("patchword.logisticRegression")(func
     settings: ["probe.logreg.c"]
   })
   const examples = examplesOf(rest)
-  const moments = yield* pausing(Preconditioner.steps(examples))
+  const moments = yield* Pauses.during(Preconditioner.steps(examples))
   const points = new Map<number, Float64Array>()
   let before: Float64Array | undefined
   const search = PenaltySearch.search(options.c, 0)

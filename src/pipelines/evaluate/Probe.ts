@@ -8,7 +8,9 @@ import { ProbeConfig } from "../../domain/config/ProbeConfig.ts"
 import * as Accuracy from "../../domain/evaluation/Accuracy.ts"
 import * as Classes from "../../domain/evaluation/Classes.ts"
 import * as PenaltySearch from "../../domain/evaluation/PenaltySearch.ts"
+import type { Pausable } from "../../domain/values/Pausable.ts"
 import { Engine } from "../../layers/engine/Engine.ts"
+import * as Pauses from "../../layers/machine/Pauses.ts"
 import * as LinearProbe from "../../nn/finetune/LinearProbe.ts"
 import * as Dim from "../../shapes/Dim.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
@@ -34,16 +36,33 @@ interface Scale {
   readonly deviation: Float64Array
 }
 
-const scaleOf = ({ features }: FeatureSet, standardise: boolean): Scale => {
+const scaleOf = Effect.fnUntraced(function*({ features }: FeatureSet, standardise: boolean) {
   const [, width] = features.shape
-  if (!standardise) return { mean: new Float64Array(width), deviation: new Float64Array(width).fill(1) }
-  const { mean, variance } = LinearFit.moments(features.data, width)
+  const none: Scale = { mean: new Float64Array(width), deviation: new Float64Array(width).fill(1) }
+  if (!standardise) return none
+  const { mean, variance } = yield* LinearFit.moments(features.data, width)
   // A feature that never varies says nothing; dividing by nothing would make it say too much.
-  return { mean, deviation: variance.map((value) => value > 1e-12 ? Math.sqrt(value) : 1) }
-}
+  const found: Scale = { mean, deviation: variance.map((value) => value > 1e-12 ? Math.sqrt(value) : 1) }
+  return found
+})
 
-const scaled = ({ features }: FeatureSet, { deviation, mean }: Scale): Float32Array =>
-  features.data.map((value, i) => (value - mean[i % mean.length]!) / deviation[i % mean.length]!)
+/** Number of images whose features are scaled, and whose logits are computed, between two pauses. */
+const SOME = 256
+
+/** Scales the features of the images from `from` on and before `to`. */
+const scaled = ({ features }: FeatureSet, { deviation, mean }: Scale, from: number, to: number): Float32Array =>
+  features.data.subarray(from * mean.length, to * mean.length)
+    .map((value, i) => (value - mean[i % mean.length]!) / deviation[i % mean.length]!)
+
+function* scaledAll(set: FeatureSet, scale: Scale): Pausable<Float32Array> {
+  const all = new Float32Array(set.features.data.length)
+  const { length } = set.labels
+  for (let from = 0; from < length; from += SOME) {
+    all.set(scaled(set, scale, from, Math.min(length, from + SOME)), from * scale.mean.length)
+    yield
+  }
+  return all
+}
 
 const logitsOf = (rows: Float32Array, images: number, point: Float64Array, classes: number): Float32Array => {
   const width = point.length / classes - 1
@@ -63,21 +82,34 @@ const fitter = Effect.fnUntraced(function*(config: ProbeConfig, train: FeatureSe
   const engine = yield* Engine
   const classes = train.classes.length
   const [examples, width] = train.features.shape
-  const scale = scaleOf(train, config.standardise)
+  const scale = yield* scaleOf(train, config.standardise)
   const inference = LinearProbe.objective(
     Dim.named("examples", examples),
     Dim.named("width", width),
     Dim.named("classes", classes)
   )
   const handle = yield* engine.infer(inference, {
-    features: HostTensor.make(inference.weights.features.shape, "float32", scaled(train, scale)),
+    features: HostTensor.make(
+      inference.weights.features.shape,
+      "float32",
+      yield* Pauses.during(scaledAll(train, scale))
+    ),
     labels: HostTensor.make(inference.weights.labels.shape, "int32", train.labels)
   })
 
   const fit = (l2: number) => LinearFit.fit(handle, inference.batch, { l2, iterations: config.iterations })
 
-  const measure = (test: Classes.Met<FeatureSet>, point: Float64Array): Accuracy.Accuracy =>
-    Accuracy.measure(test, logitsOf(scaled(test.set, scale), test.labels.length, point, classes))
+  const measure = Effect.fnUntraced(function*(test: Classes.Met<FeatureSet>, point: Float64Array) {
+    const { add, figure } = Accuracy.tally(test)
+    const { length } = test.labels
+    for (let from = 0; from < length; from += SOME) {
+      const to = Math.min(length, from + SOME)
+      const logits = logitsOf(scaled(test.set, scale, from, to), to - from, point, classes)
+      add(logits, Array.from({ length: to - from }, (_, i) => from + i))
+      yield* Pauses.pause
+    }
+    return figure()
+  })
 
   /** Chooses the best penalty of a grid on a set. Returns it with its fitted weights. */
   const choose = Effect.fnUntraced(function*(on: Classes.Met<FeatureSet>) {
@@ -87,7 +119,7 @@ const fitter = Effect.fnUntraced(function*(config: ProbeConfig, train: FeatureSe
     while (next.done !== true) {
       const point = yield* fit(next.value)
       points.set(next.value, point)
-      next = search.next(measure(on, point).top1)
+      next = search.next((yield* measure(on, point)).top1)
     }
     return { ...next.value, point: points.get(next.value.best) }
   })
@@ -124,7 +156,7 @@ export const probe = Effect.fn("patchword.probe")(function*(
   const { atEdge, best, tried } = chosen ?? { atEdge: false, best: config.l2[0], tried: [] }
   const fitted = (apart === undefined ? chosen?.point : undefined) ?? (yield* full.fit(best))
   const probed: Probed = {
-    figures: met.map((test) => full.measure(test, fitted)),
+    figures: yield* Effect.forEach(met, (test) => full.measure(test, fitted)),
     l2: best,
     ...(choice === undefined ? {} : { chosenOn: choice.chosenOn }),
     tried,

@@ -11,6 +11,7 @@ import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as ImageSet from "../../layers/images/reading/ImageSet.ts"
 import * as Augment from "../../layers/images/views/Augment.ts"
 import * as ViewWorkers from "../../layers/images/views/ViewWorkers.ts"
+import * as Pauses from "../../layers/machine/Pauses.ts"
 import { Ranks } from "../../layers/ranks/Ranks.ts"
 import type { HostTensor } from "../../shapes/HostTensor.ts"
 import * as EvaluationMetrics from "./EvaluationMetrics.ts"
@@ -250,11 +251,14 @@ export const central = Effect.fnUntraced(function*(options: EvaluationOptions, s
   const valid = Math.min(batchSize, set.length - start)
   const shown = Augment.allocate(batchSize, size, secondSize)
   yield* fill(set, indices.slice(0, valid), (picture, at) =>
-    Effect.sync(() => {
-      const first = Augment.evaluationView(picture, size, augment)
-      const other = secondSize === undefined ? first : Augment.evaluationView(picture, secondSize, second)
-      Augment.put(shown, at, { first, second: other }, augment)
-    }))
+    Effect.andThen(
+      Pauses.pause,
+      Effect.sync(() => {
+        const first = Augment.evaluationView(picture, size, augment)
+        const other = secondSize === undefined ? first : Augment.evaluationView(picture, secondSize, second)
+        Augment.put(shown, at, { first, second: other }, augment)
+      })
+    ))
   for (const { data } of [shown.unit, shown.normalised]) {
     const length = data.length / batchSize
     for (let at = valid; at < batchSize; at++) {

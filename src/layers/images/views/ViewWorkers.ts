@@ -25,6 +25,7 @@ import { availableParallelism } from "node:os"
 import type { Worker } from "node:worker_threads"
 import type { Picture } from "../../../domain/pixels/Picture.ts"
 import type * as KeyedRandom from "../../../domain/values/KeyedRandom.ts"
+import * as Pauses from "../../machine/Pauses.ts"
 import * as WorkerThread from "../../machine/WorkerThread.ts"
 import * as Augment from "./Augment.ts"
 
@@ -37,8 +38,14 @@ export interface Task {
   readonly place: number
 }
 
-/** Number of pixels from which on a thread makes a view. Smaller images take less time than a message to a thread. */
+/**
+ * Number of pixels from which on a thread makes a view. Smaller images take less time than a message to a thread, unless policies change
+ * them.
+ */
 const LARGE = 2 ** 15
+
+const isQuick = ({ height, width }: Picture, { policies }: Augment.Recipe): boolean =>
+  width * height < LARGE && (policies?.autoAugment ?? policies?.randAugment ?? null) === null
 // One thread makes views at about the speed at which two others decode.
 const MOST = 4
 
@@ -51,8 +58,8 @@ interface ViewWorker {
 }
 
 /**
- * Writes the views of an image by a recipe to a position of a batch. Threads do this for large images. They start with the
- * first such image and end with the scope. Without shared memory, or after a thread is lost, no threads are used.
+ * Writes the views of an image by a recipe to a position of a batch. Threads do this for large images, and for all with an augmentation
+ * policy. They start with the first such image and end with the scope. Without shared memory, or after a thread is lost, no threads are used.
  */
 export const make = Effect.fnUntraced(function*(
   recipe: Augment.Recipe,
@@ -97,10 +104,13 @@ export const make = Effect.fnUntraced(function*(
   }
 
   return (picture: Picture, key: KeyedRandom.Key, batch: Augment.Batch<number>, place: number): Effect.Effect<void> => {
-    const here = () => Augment.put(batch, place, Augment.make(picture, recipe, key), recipe.augment)
+    const here = Effect.andThen(
+      Pauses.pause,
+      Effect.sync(() => Augment.put(batch, place, Augment.make(picture, recipe, key), recipe.augment))
+    )
     return Effect.suspend(() => {
       const shared = [batch.unit, batch.normalised].every(({ data }) => data.buffer instanceof SharedArrayBuffer)
-      if (lost || threads < 1 || !shared || picture.width * picture.height < LARGE) return Effect.sync(here)
+      if (lost || threads < 1 || !shared || isQuick(picture, recipe)) return here
       return Effect.callback<void>((resume) => {
         const idle = workers.find(({ tasks }) => tasks.size === 0)
         const chosen = idle ?? (workers.length < threads
@@ -114,7 +124,7 @@ export const make = Effect.fnUntraced(function*(
             rooms.push(data)
             resume(Effect.void)
           },
-          again: () => resume(Effect.sync(here))
+          again: () => resume(here)
         })
         chosen.worker.ref()
         chosen.worker.postMessage({ id, picture: { ...picture, data }, key, batch, place } satisfies Task)
