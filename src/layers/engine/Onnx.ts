@@ -67,7 +67,7 @@ export const make = Effect.fnUntraced(function*(
   const { memory = "high", provider = "cpu", spin = 50, threads, wire = "fp32" } = options
   const ranks = options.ranks?.size === 1 ? undefined : options.ranks
   if (ranks !== undefined && provider === "webgpu") return yield* noRanks("onnx webgpu")
-  const call = yield* Thread.start(file, { provider, threads, spin, ranks, wire })
+  const call = yield* Thread.start(file, { provider, threads, spin, ranks, wire }, ranks !== undefined)
   const about = yield* call("start", "start", undefined).pipe(
     Effect.mapError(({ reason: { message: detail } }) =>
       new EngineError({

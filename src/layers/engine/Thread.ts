@@ -12,10 +12,11 @@ export const file = (name: string): URL => WorkerThread.file(name, import.meta.u
 const reasonOf = Schema.decodeSync(Reason)
 
 /**
- * Starts a worker that lives until the scope closes. With `frees`, it is asked before to free what the end of a thread does not free,
- * and it does so after the calls that it has.
+ * Starts a worker that lives until the scope closes. It ends its calls before, and frees what the end of a thread does not free: a native
+ * library that is cut off in a call, or while it is loaded, ends the whole process. With `cut`, the worker is cut off, because it may wait for
+ * other ranks in vain.
  */
-export const start = Effect.fnUntraced(function*(program: URL, options: object, frees = false) {
+export const start = Effect.fnUntraced(function*(program: URL, options: object, cut = false) {
   const waiting = new Map<number, (response: Response | WorkerLost) => void>()
   let lost: WorkerLost | undefined
   let calls = 0
@@ -24,7 +25,7 @@ export const start = Effect.fnUntraced(function*(program: URL, options: object, 
     (running) => {
       // The layer's finalizer waits for the end of the worker.
       running.ref()
-      return Effect.andThen(frees ? freed : Effect.void, Effect.promise(() => running.terminate()))
+      return Effect.andThen(cut ? Effect.void : freed, Effect.promise(() => running.terminate()))
     }
   )
   const freed = Effect.callback<void>((resume) => {

@@ -124,8 +124,7 @@ export const make = Effect.fnUntraced(function*(options: XlaOptions) {
   }
   // A survey of engines starts no thread for what is not installed.
   if (!existsSync(file)) return yield* unavailable(`there is no plugin ${file}`)
-  // The threads of a client outlive the thread that made it.
-  const call = yield* Thread.start(Thread.file("XlaWorker"), given, true)
+  const call = yield* Thread.start(Thread.file("XlaWorker"), given)
   const about = yield* Effect.mapError(
     call("start", "start", undefined),
     ({ reason }) => unavailable(reason.message)
