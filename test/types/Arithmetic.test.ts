@@ -40,6 +40,7 @@ it("the compiler computes with sizes as JavaScript does", () => {
   )
   const flags = [
     "--ignoreConfig",
+    "--singleThreaded",
     "--strict",
     "--noEmit",
     "--allowImportingTsExtensions",

@@ -62,5 +62,6 @@ export const resolve = Effect.fn("patchword.ContinueFlags.resolve")(function*(gi
   const step = at === "newest" || at === "previous" || at === "finished" ? at : Number(at)
   const schedule = Option.getOrElse(given.schedule, () => "on" as const)
   const found = yield* Continuation.open(run, { stage, step, schedule })
-  return { ...found, from: { ...found.from, run: (yield* RunPlace.Shown)(run) } }
+  const shown: Continuation.Continuation = { ...found, from: { ...found.from, run: (yield* RunPlace.Shown)(run) } }
+  return shown
 })
