@@ -278,7 +278,8 @@ describe("the package", () => {
         ...more
       ]
       run(consumer, process.execPath, join(compiler, "bin/tsc"), "--strict", "--noEmit", ...kind, "use.ts")
-    }
+    },
+    120_000
   )
 
   it("needs the oldest Node that it names", () => {

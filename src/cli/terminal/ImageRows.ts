@@ -66,8 +66,9 @@ export const write = Effect.fnUntraced(function*(
   file: string,
   set: ImageSet.ImageSet,
   arrays: Readonly<Record<string, Safetensors.Tensor>>,
-  { replace = true }: { readonly replace?: boolean } = {}
+  options: { readonly replace?: boolean } = {}
 ) {
+  const { replace = true } = options
   const files = yield* Files.make
   const rows = tableOf(file)
   const put = (file: string, parts: Iterable<Uint8Array>) =>

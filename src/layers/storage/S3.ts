@@ -17,7 +17,6 @@
  * assert.strictEqual(error.reason._tag, "NoCredentials")
  * ```
  */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { AwsV4Signer } from "aws4fetch"
 import { Config, Effect, Layer, Option, Redacted, Schedule, Stream } from "effect"
 import * as HttpBody from "effect/http/HttpBody"
@@ -115,8 +114,13 @@ const elements = (xml: string, name: string): ReadonlyArray<string> =>
 const encoded = (key: string): string => key.split("/").map(encodeURIComponent).join("/")
 
 // The fetch of Node.js 22 ends the process when a server closes a connection whose answer is not read to its end yet.
-const http = NodeHttpClient.layerNodeHttpNoAgent.pipe(
-  Layer.provide(NodeHttpClient.layerAgentOptions({ keepAlive: true }))
+const http = Layer.unwrap(
+  // It is loaded where object storage is used, and not with the package.
+  Effect.map(
+    Effect.promise(() => import("@effect/platform-node/NodeHttpClient")),
+    (NodeHttpClient) =>
+      NodeHttpClient.layerNodeHttpNoAgent.pipe(Layer.provide(NodeHttpClient.layerAgentOptions({ keepAlive: true })))
+  )
 )
 
 const again = Schedule.exponential("200 millis").pipe(Schedule.jittered)

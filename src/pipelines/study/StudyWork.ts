@@ -104,12 +104,13 @@ const select = (
 export const all = Effect.fnUntraced(function*(
   table: Ablation.Ablation,
   base: Preset.Preset,
-  { rows: names, seeds, teachers }: {
+  options: {
     readonly seeds: ReadonlyArray<number>
     readonly teachers: ReadonlyArray<Ablation.Teacher>
     readonly rows?: ReadonlyArray<string> | undefined
   }
 ) {
+  const { rows: names, seeds, teachers } = options
   const rows = yield* select(table, table.rows(base, teachers), names)
   return yield* Effect.forEach(
     seeds.flatMap((seed) => rows.map((row) => [row, seed] as const)),

@@ -45,8 +45,9 @@ interface Given extends Pick<EngineFlags.EngineFlags, "engine" | "platform"> {
 export const handIn = Effect.fnUntraced(function*(
   root: () => Root,
   given: Given,
-  { lines, out, ...shared }: Pick<CommandRun.Payload, "lines" | "out" | "workers">
+  asked: Pick<CommandRun.Payload, "lines" | "out" | "workers">
 ) {
+  const { lines, out, ...shared } = asked
   const { config = Option.none(), engine, gpu, json, memoryNeeded, platform, store } = given
   const payload: CommandRun.Payload = {
     out,
