@@ -36,9 +36,9 @@ const folder = mkdtempSync(join(tmpdir(), "patchword-package-"))
 const [staged, consumer] = ["staged", "consumer"].map((name) => join(folder, name)) as [string, string]
 const OLDER = "typescript-5.9"
 const compilers = [
-  ["7", join(root, "node_modules/typescript"), "nodenext", "nodenext", "false", "--singleThreaded"],
-  ["7", join(root, "node_modules/typescript"), "esnext", "bundler", "true", "--singleThreaded"],
-  ["5.9", join(consumer, "node_modules", OLDER), "node16", "node16", "false"]
+  ["7", join(root, "node_modules/typescript"), "nodenext", "nodenext", "false", ["--singleThreaded"]],
+  ["7", join(root, "node_modules/typescript"), "esnext", "bundler", "true", ["--singleThreaded"]],
+  ["5.9", join(consumer, "node_modules", OLDER), "node16", "node16", "false", []]
 ] as const
 
 const run = (cwd: string, command: string, ...args: ReadonlyArray<string>): string => {
@@ -263,7 +263,7 @@ describe("the package", () => {
 
   it.each(compilers)(
     "type-checks its declarations with TypeScript %s",
-    (_, compiler, module, resolution, skipLibCheck, ...more) => {
+    (_, compiler, module, resolution, skipLibCheck, more) => {
       writeFileSync(join(consumer, "use.ts"), consumerSource)
       const kind = [
         "--module",
