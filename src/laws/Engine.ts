@@ -207,6 +207,50 @@ export const engine = <E>(
     ),
 
     law(
+      "takes the first of equal numbers and codes, and gives all equal extremes the whole gradient",
+      Effect.fnUntraced(function*({ engine }) {
+        const { codes, farPlaces, ofLargest, ofRelu, places } = yield* (yield* engine.infer(Steps.edges, {})).run(
+          Steps.edge()
+        )
+        Claim.same([...places.data], [1, 0], "the list of places")
+        Claim.same([...farPlaces.data], [300, 0], "the list of places in long rows")
+        Claim.same([...codes.data], [1, 2], "the list of codes")
+        Claim.close(ofLargest.data, [0, 1, 1, 0, 1, 0, 1, 1, 1, 1, 1, 1], 0, "the gradient of the largest numbers")
+        Claim.close(ofRelu.data, [1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0], 0, "the gradient of relu")
+      }),
+      once
+    ),
+
+    law(
+      "keeps denormal numbers, or takes them for zero",
+      Effect.fnUntraced(function*({ engine }) {
+        const { small } = Steps.edge()
+        const { copied, halved, squared } = yield* (yield* engine.infer(Steps.edges, {})).run(Steps.edge())
+        Claim.same([...copied.data], [...small.data], "the copy of denormal numbers")
+        for (const [what, found, exact] of [["half", halved, 0.5], ["square", squared, undefined]] as const) {
+          const expected = small.data.map((x) => x * (exact ?? x))
+          const kept = found.data.map((x, i) => x === 0 && Math.abs(expected[i]!) < 2 ** -126 ? expected[i]! : x)
+          Claim.same([...kept].map((x) => x + 0), [...expected].map((x) => x + 0), `the ${what} of small numbers`)
+        }
+      }),
+      once
+    ),
+
+    law(
+      "keeps the sign of zero in copies, products and rounding",
+      Effect.fnUntraced(function*({ engine }) {
+        const { zeros } = Steps.edge()
+        const { copiedZeros, negatedZeros, roundedZeros } = yield* (yield* engine.infer(Steps.edges, {})).run(
+          Steps.edge()
+        )
+        Claim.same([...copiedZeros.data], [...zeros.data], "the copy of zeros")
+        Claim.same([...negatedZeros.data], [...zeros.data].map((x) => -x), "the product of zeros and -1")
+        Claim.same([...roundedZeros.data], [0, -0, 0, -0, -0, 0], "the list of rounded numbers")
+      }),
+      once
+    ),
+
+    law(
       "does not change the arrays that it receives",
       Effect.fnUntraced(function*({ batch, engine, initial }) {
         const [state, given] = [initial(), batch(0)]

@@ -1,6 +1,7 @@
 /** Small steps for the laws of engines. */
 import * as tf from "@tensorflow/tfjs-core"
 import * as AdamW from "../nn/optimizer/AdamW.ts"
+import * as Activation from "../shapes/Activation.ts"
 import * as Codes from "../shapes/Codes.ts"
 import * as Elementwise from "../shapes/Elementwise.ts"
 import * as Gradient from "../shapes/Gradient.ts"
@@ -212,3 +213,75 @@ export const batch = batchOf(1)
 export const weights = (seed = 0): HostOf<Line> => initial(1, seed).parameters
 
 export const x = (): HostOf<{ readonly x: Tensor<[4, 3]> }> => ({ x: batch(0).x })
+
+type Six = Tensor<[6]>
+
+/** The batch of {@link edges}. */
+export interface Edges {
+  /** Numbers that are denormal, or whose square is. */
+  readonly small: Six
+  /** Zeros of both signs, and a number that is rounded to zero. */
+  readonly zeros: Six
+  /** Rows with several largest numbers; of the second row, all numbers are zeros of either sign. */
+  readonly ties: Tensor<[2, 6]>
+  /** Rows as long as those in which engines look for a place block by block. */
+  readonly long: Tensor<[2, 1024]>
+  readonly vectors: Tensor<[2, 3]>
+  readonly table: Tensor<[4, 3]>
+}
+
+/** An inference at numbers for which engines could differ: denormal numbers, zeros, equal numbers. */
+export const edges: Inference<object, Edges, {
+  readonly copied: Six
+  readonly halved: Six
+  readonly squared: Six
+  readonly copiedZeros: Six
+  readonly negatedZeros: Six
+  readonly roundedZeros: Six
+  readonly places: Tensor<[2], "int32">
+  readonly farPlaces: Tensor<[2], "int32">
+  readonly codes: Tensor<[2], "int32">
+  readonly ofLargest: Tensor<[2, 6]>
+  readonly ofRelu: Tensor<[2, 6]>
+}> = {
+  name: "edges",
+  weights: {},
+  batch: {
+    small: f32(6),
+    zeros: f32(6),
+    ties: f32(2, 6),
+    long: f32(2, 1024),
+    vectors: f32(2, 3),
+    table: f32(4, 3)
+  },
+  run: (_, { long, small, table, ties, vectors, zeros }) => {
+    const gradient = (loss: (x: Tensor<[2, 6]>) => Tensor<[]>) =>
+      Gradient.valueAndGradient(
+        (p: { readonly x: Tensor<[2, 6]> }) => ({ loss: loss(p.x), aux: {} }),
+        { x: ties }
+      ).gradients.x
+    return {
+      copied: Elementwise.stopGradient(small),
+      halved: Elementwise.scale(small, 0.5),
+      squared: Elementwise.square(small),
+      copiedZeros: Elementwise.stopGradient(zeros),
+      negatedZeros: Elementwise.scale(zeros, -1),
+      roundedZeros: Elementwise.round(zeros),
+      places: Codes.argMax(ties),
+      farPlaces: Codes.argMax(long),
+      codes: Codes.nearest(vectors, table),
+      ofLargest: gradient((x) => Reduction.sum(Reduction.maxLast(x))),
+      ofRelu: gradient((x) => Reduction.sum(Activation.relu(x)))
+    }
+  }
+}
+
+/** Makes the batch of {@link edges}. */
+export const edge = (): HostOf<Edges> => ({
+  small: values([6], (i) => [1e-40, -1e-40, 2 ** -149, 1e-20, -1e-20, 1][i]!),
+  zeros: values([6], (i) => [0, -0, 0.25, -0.25, -0, 0][i]!),
+  ties: values([2, 6], (i) => [1, 3, 3, 2, 3, -1, -0, 0, -0, 0, 0, -0][i]!),
+  long: values([2, 1024], (i) => [300, 301, 700].includes(i) ? 5 : i < 1024 ? 0 : -Infinity),
+  vectors: values([2, 3], (i) => [1, 0, 0, 0, 1, 0][i]!),
+  table: values([4, 3], (i) => [0, 0, 1, 1, 0, 0, 0, 1, 0, 1, 0, 0][i]!)
+})

@@ -249,6 +249,18 @@ refuses("an engine", Laws.engine, changed({}), {
     mutant: changed({ infer: ({ run }) => ({ run: (batch) => Effect.map(run(batch), times(1.001)) }) }),
     said: /number 0 of the norm, relative to its expected value, is 1\.001\S* but must be about 1/
   },
+  "takes the first of equal numbers and codes, and gives all equal extremes the whole gradient": [
+    { mutant: leaves(through((x) => x + 1, "int32")), said: /the list of places/ },
+    { mutant: leaves(through((x) => x / 2)), said: /number 1 of the gradient of the largest numbers is 0\.5/ }
+  ],
+  "keeps denormal numbers, or takes them for zero": [
+    { mutant: leaves(through((x) => Math.abs(x) < 2 ** -126 ? 0 : x)), said: /the copy of denormal numbers/ },
+    { mutant: leaves(through((x) => x === Math.fround(1e-40) ? x : 1.01 * x)), said: /denormal|small numbers/ }
+  ],
+  "keeps the sign of zero in copies, products and rounding": {
+    mutant: leaves(through((x) => x + 0)),
+    said: /the copy of zeros/
+  },
   "does not change the arrays that it receives": {
     mutant: writing(),
     said: /0 of data of x of the batch that was given is 7 but must be/

@@ -108,7 +108,10 @@ export const make = Effect.fnUntraced(function*(options: XlaOptions) {
   if (!(Number.isSafeInteger(devices) && devices > 0)) return yield* unavailable(`there are no ${devices} devices`)
   const cache = yield* Caches.folder("xla-programs")
   // The flag also turns off the choice among algorithms by their speed.
-  const compiler: CompileOptions = deterministic && platform !== "cpu"
+  const compiler: CompileOptions = platform === "cpu"
+    // Otherwise the largest number of a row with NaN is a number.
+    ? { flags: { xla_cpu_enable_fast_min_max: false } }
+    : deterministic
     ? { flags: { xla_gpu_deterministic_ops: true } }
     : {}
   const given: Options = {
