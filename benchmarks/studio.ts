@@ -3,8 +3,10 @@
  * `npm run bench -- studio [RUNS]`. Without RUNS, it makes runs with long logs, and one with an atlas of 8192 codes and 50 000 images.
  *
  * `kilobytes` is what all files of the page hold, `sentKilobytes` what came over the connection. A frame is late if it came more than 50 ms
- * after the one before it. The empty page shows how late frames come without anything of the studio: the machine's own share. `load` is the
- * mean number of processes that want a processor, over the last minute.
+ * after the one before it. Each page is scrolled three times, each time in a new profile of the browser. The figures are those of the
+ * trial with the middle longest frame; `longestOfAllMs` is the longest frame of all trials. The empty page shows how late frames come
+ * without anything of the studio: the machine's own share. `load` is the mean number of processes that want a processor, over the last
+ * minute.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Context, Effect, FileSystem, Layer } from "effect"
@@ -16,6 +18,7 @@ import * as SyntheticAtlas from "./syntheticAtlas.ts"
 
 const STEPS = 100_000
 const TRIALS = 5
+const SCROLLS = 3
 
 const view = { width: 1280, height: 900, colorScheme: "light" } as const
 
@@ -112,8 +115,13 @@ const program = Effect.gen(function*() {
   yield* Effect.promise(() => blank.evaluate(empty))
   print({ page: "empty", ...yield* Effect.promise(() => blank.evaluate(scroll)) })
   for (const href of [atlas, `${atlas}/images`]) {
-    const { page: opened } = yield* Browser.visit(browser, href, view)
-    print({ page: new URL(href).pathname, ...yield* Effect.promise(() => opened.evaluate(scroll)) })
+    const found: Array<Awaited<ReturnType<typeof scroll>>> = []
+    for (let i = 0; i < SCROLLS; i++) {
+      const { page: opened } = yield* Browser.visit(browser, href, view)
+      found.push(yield* Effect.promise(() => opened.evaluate(scroll)))
+    }
+    const sorted = found.toSorted((a, b) => a.longestMs - b.longestMs)
+    print({ page: new URL(href).pathname, ...sorted[SCROLLS >> 1]!, longestOfAllMs: sorted.at(-1)!.longestMs })
   }
 })
 
