@@ -117,7 +117,11 @@ layer(machine, { excludeTestServices: true })("an address of object storage", (i
         { readonly path: string; readonly state: string; readonly changed: string }
       >
       assert.deepInclude(listed, { path: one, state: "finished", changed: "2025-11-01T10:00:00.000Z" })
-      assert.match(told.join("\n"), /^s3:\/\/bucket\/runs: 1 runs are read from copies \(\d+ files, [\d.]+ [KM]iB\)$/m)
+      assert.match(told.join("\n"), /^s3:\/\/bucket\/runs: 1 run is read from a copy \(\d+ files, [\d.]+ [KM]iB\)$/m)
+      assert.match(
+        yield* said("runs", "list", "s3://bucket/runs"),
+        /^run {19}state +stage .*\ns3:\/\/bucket\/runs\/one {2}finished /
+      )
       assert.strictEqual(yield* said("runs", "list", "s3://bucket/none"), "no runs in s3://bucket/none")
       yield* found("runs", "tag", one, "paper")
       yield* found("runs", "note", one, "s3://bucket/elsewhere")

@@ -41,6 +41,11 @@ const brief = (run: Registry.Run) => {
   return rest
 }
 
+/** A run with its address in place of its copy's folder, before columns are laid out. */
+const named = Effect.fnUntraced(function*<R extends Pick<Registry.Run, "path">>(run: R) {
+  return { ...run, path: (yield* RunPlace.Shown)(run.path) }
+})
+
 const list = RunPlace.command(
   "list",
   { folders: "facts" },
@@ -48,7 +53,7 @@ const list = RunPlace.command(
   (given) =>
     Effect.gen(function*() {
       const { depth, json, tag } = given
-      const all = yield* Registry.list(searched(given.folders), { depth })
+      const all = yield* Effect.forEach(yield* Registry.list(searched(given.folders), { depth }), named)
       const runs = Option.match(tag, {
         onNone: () => all,
         onSome: (asked) => all.filter(({ tags }) => tags.includes(asked))
@@ -94,7 +99,8 @@ const diff = RunPlace.command("diff", { runs: "facts" }, {
         "write for example patchword runs diff runs/one runs/two"
       )
     }
-    const found = yield* Comparison.diff(runs)
+    const compared = yield* Comparison.diff(runs)
+    const found = { ...compared, runs: yield* Effect.forEach(compared.runs, named) }
     if (!json) return yield* Console.log(RunsText.comparison(found))
     yield* Console.log(Print.json({ ...found, runs: found.runs.map(({ path, state }) => ({ path, state })) }))
   }).pipe(Failure.mapErrors)).pipe(
@@ -117,7 +123,8 @@ const best = RunPlace.command("best", { folders: "facts" }, {
   Effect.gen(function*() {
     const { depth, figure, json, lowest } = given
     const options = lowest ? { depth, lowest } : { depth }
-    const ranked = yield* bestOf(searched(given.folders), figure, options)
+    const found = yield* bestOf(searched(given.folders), figure, options)
+    const ranked = yield* Effect.forEach(found, (one) => Effect.map(named(one.run), (run) => ({ ...one, run })))
     yield* Console.log(
       json
         ? Print.json({ runs: ranked.map(({ run, ...rest }) => ({ path: run.path, tags: run.tags, ...rest })) })

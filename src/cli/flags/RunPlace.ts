@@ -168,7 +168,8 @@ const opened = Effect.fnUntraced(function*(asked: Effect.Success<ReturnType<type
         yield* (yield* Files.make).makeFolder(folder)
         const copies = yield* Effect.forEach(yield* RemoteRuns.list(url), (one) => copied(one, use, shelf))
         const sum = (of: "bytes" | "files") => copies.reduce((all, copy) => all + copy[of], 0)
-        yield* told(`${url}: ${copies.length} runs are read from copies`, { bytes: sum("bytes"), files: sum("files") })
+        const what = copies.length === 1 ? "run is read from a copy" : "runs are read from copies"
+        yield* told(`${url}: ${copies.length} ${what}`, { bytes: sum("bytes"), files: sum("files") })
         held.push({ url, folder, use })
       }
     }

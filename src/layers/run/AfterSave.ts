@@ -2,7 +2,7 @@
 import { Context, Effect } from "effect"
 import type * as Files from "../files/Files.ts"
 
-/** The folders of runs with a keeper. Its effect follows each checkpoint, finished stage, kept batch and report. */
+/** The folders of runs with a keeper. Its effect follows the opening, each checkpoint, finished stage, kept batch and report. */
 export const AfterSave = Context.Reference<ReadonlyMap<string, Effect.Effect<void, Files.FileError>>>(
   "patchword/layers/AfterSave",
   { defaultValue: () => new Map() }

@@ -403,7 +403,9 @@ const open = Effect.fnUntraced(function*(directory: string, { config, stages = {
     const whole = written.slice(0, written.lastIndexOf("\n") + 1)
     if (whole.length < text.length || (Option.isSome(found) && fence.number > 1)) yield* store.write(name, whole)
   }
-  return Context.make(Runs, fromStore(store, yield* AfterSave.of(directory))).pipe(
+  const keep = yield* AfterSave.of(directory)
+  yield* keep
+  return Context.make(Runs, fromStore(store, keep)).pipe(
     Context.add(Fences, fences),
     Context.add(CompiledPrograms.Folders, [`${directory}/${PROGRAMS}`])
   )

@@ -214,7 +214,7 @@ describe("Runs on object storage", () => {
         failed.add(name)
         return key.endsWith("run.json") && method === "PUT" ? "cut" : "fail"
       }
-      const numbers = 5 * 2 ** 20
+      const numbers = 17 * 2 ** 18
       yield* opened(step(1, "first", numbers))
       server.before = () => undefined
       assert.deepStrictEqual([...new Set(parts)].toSorted(), ["1", "2"])
@@ -335,11 +335,11 @@ describe("Runs on object storage", () => {
 describe("A run on", () =>
   onServers((it) => {
     it.effect("passes from owner to owner, with large files", () =>
-      Effect.flatMap(Endpoint, (endpoint) =>
+      Effect.flatMap(Endpoint, ({ endpoint, large }) =>
         at(
           endpoint,
           Effect.fnUntraced(function*({ opened, stored }) {
-            const numbers = 5 * 2 ** 20
+            const numbers = large ? 17 * 2 ** 18 : 2
             yield* opened(Effect.gen(function*() {
               yield* step(1, "first", numbers)
               yield* opened(step(2, "second"), { takeOver: true })
@@ -358,7 +358,7 @@ describe("A run on", () =>
         )))
 
     it.effect("takes what others add while it has an owner, and two of them never overwrite each other", () =>
-      Effect.flatMap(Endpoint, (endpoint) =>
+      Effect.flatMap(Endpoint, ({ endpoint }) =>
         at(
           endpoint,
           Effect.fnUntraced(function*(place) {
@@ -391,7 +391,7 @@ describe("A run on", () =>
         )))
 
     it.effect("is copied in part, listed with others, and found by what lies in it", () =>
-      Effect.flatMap(Endpoint, (endpoint) =>
+      Effect.flatMap(Endpoint, ({ endpoint }) =>
         at(
           endpoint,
           Effect.fnUntraced(function*(place) {

@@ -6,7 +6,10 @@ import { existsSync } from "node:fs"
 import { PYTHON } from "../../../scripts/moto.ts"
 import { serve } from "./s3Server.ts"
 
-export class Endpoint extends Context.Service<Endpoint, string>()("test/Endpoint") {}
+export class Endpoint extends Context.Service<Endpoint, {
+  readonly endpoint: string
+  readonly large: boolean
+}>()("test/Endpoint") {}
 
 interface Candidate {
   readonly name: string
@@ -43,15 +46,21 @@ const motoServer = Effect.acquireRelease(
 const place = process.env["PATCHWORD_S3_ENDPOINT"]
 
 const candidates: ReadonlyArray<Candidate> = [
-  { name: "a server of the tests", layer: Layer.effect(Endpoint, Effect.map(serve, ({ endpoint }) => endpoint)) },
+  {
+    name: "a server of the tests",
+    layer: Layer.effect(Endpoint, Effect.map(serve, ({ endpoint }) => ({ endpoint, large: false })))
+  },
   {
     name: "moto",
-    layer: Layer.effect(Endpoint, Effect.map(motoServer, ({ endpoint }) => endpoint)),
+    layer: Layer.effect(Endpoint, Effect.map(motoServer, ({ endpoint }) => ({ endpoint, large: true }))),
     ...(existsSync(PYTHON) ? {} : { missing: "not set up, see npm run setup:s3" })
   },
   ...(place === undefined
     ? []
-    : [{ name: "the server at PATCHWORD_S3_ENDPOINT", layer: Layer.succeed(Endpoint, place) }])
+    : [{
+      name: "the server at PATCHWORD_S3_ENDPOINT",
+      layer: Layer.succeed(Endpoint, { endpoint: place, large: true })
+    }])
 ]
 
 export const onServers = (body: (it: Vitest.MethodsNonLive<Endpoint>) => void): void => {
