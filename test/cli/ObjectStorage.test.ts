@@ -169,81 +169,52 @@ layer(machine, { excludeTestServices: true })("an address of object storage", (i
       assert.strictEqual((yield* refused("runs", "list", "s3://other/runs")).code, 69)
     }))
 
-  it.effect("belongs to one process, whose interruption stores a checkpoint", () =>
+  it.effect("belongs to one process, until a worker takes it over, is stopped, and its job goes on", () =>
     Effect.gen(function*() {
       const { objects } = yield* Storage
       const two = "s3://bucket/runs/two"
-      const train = ["tokenizer", "train", ...common, "--set", "tokenizer.optimizer.duration=4", "--out"]
-      const seen: Array<string> = []
+      const words = ["tokenizer", "train", ...common, "--out", two]
+      const context = yield* Effect.context<Effect.Services<ReturnType<typeof said>>>()
       const second: Array<unknown> = []
-      const context = yield* Effect.context<Effect.Services<ReturnType<typeof said>>>()
-      const progress = recording(seen, ({ step }) =>
-        step === 2
-          ? refused(...train, two).pipe(
-            Effect.provideContext(context),
-            Effect.map((one) => void second.push(one)),
-            Effect.orDie,
-            Effect.andThen(Effect.interrupt)
-          )
-          : Effect.void)
-      const exit = yield* Effect.exit(Effect.provideService(said(...train, two), Progress.Progress, progress))
-      assert.isTrue(Exit.hasInterrupts(exit))
-      const { files, owner } = JSON.parse(String(objects.get("bucket/runs/two/run.json")))
-      assert.isNull(owner)
-      assert.property(files, "checkpoints/tokenizer/step-00000002/state.json")
-      yield* Effect.provideService(said(...train, two), Progress.Progress, recording(seen))
-      assert.deepStrictEqual(seen.slice(-3), ["tokenizer 2", "tokenizer 3", "tokenizer 4"])
-      yield* found(...train, at("runs", "two"))
-      assert.deepStrictEqual(lasting(yield* stored(two)), lasting(filesOf(at("runs", "two"))))
-      assert.deepStrictEqual(second, [{
-        message:
-          `run folder ${two}: another part of this process is using it; build one layer of the folder and share it`,
-        code: 73
-      }])
-    }), 120_000)
-
-  it.effect("is taken over from an owner that has lost it, who can store nothing more", () =>
-    Effect.gen(function*() {
-      const three = "s3://bucket/runs/three"
-      const train = ["tokenizer", "train", ...common, "--out", three]
-      const context = yield* Effect.context<Effect.Services<ReturnType<typeof said>>>()
-      const progress = recording([], ({ step }) =>
-        step === 1
-          ? said(...train).pipe(
-            Effect.provideService(Runs.TakeOver, true),
-            Effect.provideService(Progress.Progress, recording([])),
-            Effect.provideContext(context),
-            Effect.orDie,
-            Effect.asVoid
-          )
-          : Effect.void)
-      const lost = yield* Effect.provideService(refused(...train), Progress.Progress, progress)
-      const owners = "this process was owner 1 of the folder, and its owner has number 2 now"
-      assert.include(lost.message, `${three}/run.json: ${owners}`)
-      assert.strictEqual(lost.code, 73)
-      const { "log.jsonl": log } = yield* stored(three)
-      assert.strictEqual(log!.split("\n").length, 3)
-    }))
-
-  it.effect("is the run folder of a job", () =>
-    Effect.gen(function*() {
-      const four = "s3://bucket/runs/four"
-      const line = (name: string, ...words: ReadonlyArray<string>) => ({
-        name,
-        words: [...words, ...common, "--out", four],
-        configured: false
+      const takenOver = Effect.gen(function*() {
+        second.push(yield* refused(...words))
+        const stopping = recording([], () => Effect.interrupt)
+        const exit = yield* said(...words).pipe(
+          Effect.provideService(Progress.Progress, stopping),
+          Effect.provideService(Runs.TakeOver, true),
+          Effect.exit
+        )
+        assert.isTrue(Exit.hasInterrupts(exit))
+        const { files, number, owner } = JSON.parse(String(objects.get("bucket/runs/two/run.json")))
+        assert.deepStrictEqual([number, owner], [2, null])
+        assert.property(files, "checkpoints/tokenizer/step-00000001/state.json")
       })
-      const run = CommandRun.make(() => patchword)
-      const lines = [line("tokenizer", "tokenizer", "train"), line("pretrain", "pretrain", "--tokenizer", four)]
-      const outcome = yield* Stages.execute(run, { out: four, config: null, needs: Job.ANY, lines }).pipe(
-        Effect.provide(Layer.provideMerge(run.layer, WorkflowEngine.layerMemory)),
-        Effect.provideService(Console.Console, { ...globalThis.console, log: () => {}, error: () => {} })
+      const taking = recording(
+        [],
+        ({ step }) => step === 1 ? Effect.orDie(Effect.provideContext(takenOver, context)) : Effect.void
       )
-      assert.strictEqual(outcome, "done")
-      assert.includeMembers(Object.keys(yield* stored(four)), [
-        "stages/tokenizer.safetensors",
-        "stages/pretrain.safetensors"
-      ])
+      const lost = yield* Effect.provideService(refused(...words), Progress.Progress, taking)
+      const owners = "this process was owner 1 of the folder, and its owner has number 2 now"
+      assert.include(lost.message, `${two}/run.json: ${owners}`)
+      const busy =
+        `run folder ${two}: another part of this process is using it; build one layer of the folder and share it`
+      assert.deepStrictEqual([lost.code, ...second], [73, { message: busy, code: 73 }])
+
+      const run = CommandRun.make(() => patchword)
+      const line = { name: "tokenizer", words, configured: false }
+      const seen: Array<string> = []
+      const job = { out: two, config: null, needs: Job.ANY, lines: [line] }
+      const outcome = yield* Stages.execute(run, job).pipe(
+        Effect.provide(Layer.provideMerge(run.layer, WorkflowEngine.layerMemory)),
+        Effect.provideService(Console.Console, { ...globalThis.console, log: () => {}, error: () => {} }),
+        Effect.provideService(Progress.Progress, recording(seen))
+      )
+      assert.deepStrictEqual([outcome, seen], ["done", ["tokenizer 2"]])
+      const [whole, resumed] = yield* Effect.all([stored(one), stored(two)])
+      const rows = (files: Readonly<Record<string, string>>) =>
+        files["log.jsonl"]!.split("\n").filter((row) => row.includes("tokenizer"))
+      assert.deepStrictEqual(rows(resumed), rows(whole))
+      assert.isTrue(resumed["stages/tokenizer.safetensors"] === whole["stages/tokenizer.safetensors"])
     }))
 })
 
