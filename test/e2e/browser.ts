@@ -6,6 +6,9 @@ import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { type Browser, chromium as playwright, type Page } from "playwright-core"
 
+// The pages need no GPU, and one that is made of software takes most of the time.
+const without = /^--(?:single-process|use-gl|use-angle|enable-unsafe-swiftshader|in-process-gpu|ignore-gpu-blocklist)\b/
+
 /**
  * A headless Chromium that lives as long as the scope. In a single process it would end with its first page. Its language is
  * that of a container without a locale: `en-US@posix`.
@@ -14,7 +17,7 @@ export const launch: Effect.Effect<Browser, never, Scope.Scope> = Effect.acquire
   Effect.promise(async () =>
     playwright.launch({
       executablePath: await chromium.executablePath(),
-      args: [...chromium.args.filter((arg) => arg !== "--single-process"), "--no-sandbox"],
+      args: [...chromium.args.filter((arg) => !without.test(arg)), "--disable-gpu", "--no-sandbox"],
       headless: true,
       env: { ...process.env, LC_ALL: "C" }
     })
