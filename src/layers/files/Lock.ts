@@ -175,7 +175,7 @@ export const hold = Effect.fnUntraced(function*(
         if (yield* mayRun(files, holder.value)) return yield* new Locked({ pid, host, file: name })
       }
       // A full disk does not hide who uses the folder.
-      if (Result.isFailure(made)) return yield* Effect.fail(made.failure)
+      if (Result.isFailure(made)) return yield* made.failure
       // If several processes see the same stale lock, only the one that holds the lock `takeOver` may replace it.
       // The stale lock stays until it is replaced, so no other process can take its place.
       const takeOver = `${name}.${Files.sha256(text.value).slice(0, 8)}`

@@ -75,12 +75,10 @@ export const make = Effect.fn("patchword.Teacher.layerHog")(function*(options: H
       Effect.gen(function*() {
         const [batch, , height, width] = images.shape
         if (height % patchSize !== 0 || width % patchSize !== 0) {
-          return yield* Effect.fail(
-            new WrongImages({
-              given: ShapeError.show(images.shape),
-              expected: `[B, 3, H, W] with sides that are multiples of ${patchSize}`
-            })
-          )
+          return yield* new WrongImages({
+            given: ShapeError.show(images.shape),
+            expected: `[B, 3, H, W] with sides that are multiples of ${patchSize}`
+          })
         }
         const count = (height / patchSize) * (width / patchSize)
         const rows = yield* Pauses.during(OrientedGradients.describing(images.data, { height, width, patchSize }))
