@@ -178,6 +178,8 @@ layer(machine, { excludeTestServices: true })("an address of object storage", (i
       const second: Array<unknown> = []
       const takenOver = Effect.gen(function*() {
         second.push(yield* refused(...words))
+        const [listed] = (yield* found("runs", "list", two)).runs as ReadonlyArray<object>
+        assert.deepInclude(listed, { path: two, state: "running" })
         const stopping = recording([], () => Effect.interrupt)
         const exit = yield* said(...words).pipe(
           Effect.provideService(Progress.Progress, stopping),

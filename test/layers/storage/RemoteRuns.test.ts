@@ -238,6 +238,7 @@ describe("Runs on object storage", () => {
       const told = {
         AWS_ACCESS_KEY_ID: "me",
         AWS_SECRET_ACCESS_KEY: "hidden secret",
+        AWS_ENDPOINT_URL_S3: "",
         AWS_ENDPOINT_URL: server.endpoint
       }
       const messages = yield* Effect.all([
