@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Runtime } from "effect"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll } from "vitest"
@@ -64,20 +64,30 @@ describe("a sample of the present batch", () => {
 
       const kind = yield* inspect(join(run, "samples", "pretrain.safetensors"))
       assert.match(kind._tag === "Weights" ? kind.looksLike! : "", /^some images of the present batch/)
-      const predicted = yield* Effect.provide(Sample.predict(run), engine)
-      assert.strictEqual(predicted.step, 4)
+      const predict = Effect.provide(Sample.predict(run), engine)
+      const stages = [join(run, "stages"), join(run, "elsewhere")] as const
+      renameSync(...stages)
+      assert.strictEqual((yield* predict).step, 4)
+      renameSync(join(run, "checkpoints"), join(run, "others"))
+      const none = yield* Effect.flip(predict)
+      assert.match(none.message, /has no weights yet; wait for its first checkpoint/)
+      renameSync(stages[1], stages[0])
+      const predicted = yield* predict
+      renameSync(join(run, "others"), join(run, "checkpoints"))
+      assert.strictEqual(predicted.step, 5)
+      assert.deepStrictEqual(yield* predict, predicted)
       const [again] = yield* Sample.read(run)
       assert.deepStrictEqual(again!.predicted, predicted)
       const shares = Sample.shares(again!)
       assert.deepStrictEqual(
         shares.map(({ masked, step, weights }) => [masked, step, weights]),
-        Array(4).fill([5, 4, 4])
+        Array(4).fill([5, 4, 5])
       )
       predicted.codes.forEach((row, i) =>
         row.forEach((code, place) => assert.strictEqual(code === -1, masks[i]![place] === 0))
       )
       const page = (yield* SampleView.render(yield* Sample.read(run))).html
-      assert.match(page, /The predictions are those of the weights after step 4/)
+      assert.match(page, /The predictions are those of the weights after step 5/)
       assert.strictEqual(page.split("predicted</span>").length - 1, 4)
       const { problems, state } = yield* Registry.read(run)
       assert.deepStrictEqual([state, problems], ["finished", []])

@@ -173,7 +173,7 @@ const batch = RunPlace.command("batch", { run: "all" }, {
     )
   }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription(
-      "look at the present batch of a pretraining: predict the masked codes of some of its images with the newest checkpoint"
+      "look at the present batch of a pretraining: predict the masked codes of some of its images with its newest weights"
     ),
     Command.withExamples([{ command: "patchword runs batch runs/demo --out batch.html" }])
   )

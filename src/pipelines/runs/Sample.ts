@@ -3,8 +3,8 @@
  * the network predicts there.
  *
  * The training keeps the images, after the first step of each process and at each checkpoint. They are copied from the batch, so they
- * cost next to nothing. The predictions are computed by whoever looks ({@link predict}), with the weights of the newest checkpoint.
- * So a training never waits for a look.
+ * cost next to nothing. The predictions are computed by whoever looks ({@link predict}), with the newest weights that are
+ * kept. So a training never waits for a look.
  *
  * ```ts
  * import assert from "node:assert"
@@ -43,7 +43,7 @@ export interface Masks {
 
 /** The predicted codes of the masked patches of a sample; -1 for the others. */
 export interface Predicted {
-  /** The step of the checkpoint with the weights that predict. */
+  /** The number of steps after which the weights that predict were saved. */
   readonly step: number
   readonly codes: ReadonlyArray<Int32Array>
 }
@@ -63,16 +63,16 @@ export interface Sample {
 /** There is nothing to predict, or nothing to predict it with. */
 export class NothingToPredict extends TaggedError<NothingToPredict>()("NothingToPredict", {
   run: Schema.String,
-  lacks: Schema.Literals(["sample", "checkpoint"])
+  lacks: Schema.Literals(["sample", "weights"])
 }) {
   override readonly [Runtime.errorExitCode] = 66
   get finding() {
     return this.lacks === "sample"
       ? `${this.run}: the run has kept no masked images`
-      : `${this.run}: its pretraining has no checkpoint yet`
+      : `${this.run}: its pretraining has no weights yet`
   }
   get remedy() {
-    return this.lacks === "sample" ? "pretrain in this run first" : "wait for the first one"
+    return this.lacks === "sample" ? "pretrain in this run first" : "wait for its first checkpoint"
   }
 }
 
@@ -124,15 +124,34 @@ const predictedOf = (tensors: Weights.Tensors, step: number, of: number): Predic
 
 const ENDING = ".safetensors"
 
-/** Reads a file of a sample; none if it is not there. */
-const load = (file: string) =>
-  Weights.read(file, { anyNumber: true }).pipe(
+/** Reads a file of arrays; none if it is not there. Those of a sample may hold any number. */
+const load = (file: string, anyNumber = true) =>
+  Weights.read(file, { anyNumber }).pipe(
     Effect.map(Option.some),
     Effect.catchIf(
       ({ reason }) => reason._tag === "FileError" && reason.kind === "missing",
       () => Effect.succeedNone
     )
   )
+
+/** Reads the newest weights of a pretraining, under the names of its inferences: the final ones, or those of the newest checkpoint. */
+const newest = Effect.fnUntraced(function*(run: string, stage: string) {
+  const { path } = yield* Files.make
+  const final = yield* load(path.join(run, "stages", `${stage}${ENDING}`), false)
+  const provenance = Option.getOrUndefined(Option.flatMap(final, (one) => one.provenance))
+  if (Option.isSome(final) && provenance?.model?._tag === "Backbone") {
+    const { configDigest, dataDigest, model: { codes, config }, step } = provenance
+    return { codes, config, configDigest, dataDigest, step, weights: Backbone.weights(final.value) }
+  }
+  const checkpoints = yield* Checkpoints.reading(path.join(run, "checkpoints"))
+  const step = (yield* checkpoints.steps(stage)).at(-1)
+  if (step === undefined) return yield* new NothingToPredict({ run, lacks: "weights" })
+  const { config: kept, configDigest, dataDigest, weights } = yield* checkpoints.read(stage, step)
+  const { continuedFrom: _, ...settings } = Json.isObject(kept) ? kept : {}
+  const config = yield* Config.decode(PretrainConfig, `${run}, ${stage}`)(settings)
+  const [codes = 0] = weights["parameters.lm_head.weight"]?.shape ?? []
+  return { codes, config, configDigest, dataDigest, step, weights }
+})
 
 /** Returns the number of the step that a file is of. */
 const stepOf = ({ provenance }: Weights.Weights): number =>
@@ -173,11 +192,11 @@ export const read = Effect.fn("patchword.Sample.read")(
 )
 
 /**
- * Predicts the codes behind the masks of a stage's sample with the weights of its newest checkpoint, and keeps the predictions beside
- * it, where {@link read} finds them. The run may be training.
+ * Predicts the codes behind the masks of a stage's sample with the stage's newest weights: the final ones of a finished stage, else those
+ * of its newest checkpoint. Keeps the predictions beside the sample, where {@link read} finds them. The run may be training.
  *
- * Fails with {@link NothingToPredict} if there are no masked images or no checkpoint, with `CheckpointsError` if the checkpoint is
- * damaged, and as the engine fails.
+ * Fails with {@link NothingToPredict} if there are no masked images or no weights yet, with `WeightsError` or `CheckpointsError` if the
+ * weights are damaged, and as the engine fails.
  */
 export const predict = Effect.fn("patchword.Sample.predict")(function*(run: string, stage: string = "pretrain") {
   const files = yield* Files.make
@@ -187,19 +206,13 @@ export const predict = Effect.fn("patchword.Sample.predict")(function*(run: stri
   if (Option.isNone(kept) || !isType(images, "float32") || !isType(mask, "bool") || !isType(truth, "int32")) {
     return yield* new NothingToPredict({ run, lacks: "sample" })
   }
-  const checkpoints = yield* Checkpoints.reading(path.join(run, "checkpoints"))
-  const step = (yield* checkpoints.steps(stage)).at(-1)
-  if (step === undefined) return yield* new NothingToPredict({ run, lacks: "checkpoint" })
-  const snapshot = yield* checkpoints.read(stage, step)
-  const { continuedFrom: _, ...settings } = Json.isObject(snapshot.config) ? snapshot.config : {}
-  const config = yield* Config.decode(PretrainConfig, `${run}, ${stage}`)(settings)
-  const [codes = 0] = snapshot.weights["parameters.lm_head.weight"]?.shape ?? []
+  const { codes, config, configDigest, dataDigest, step, weights } = yield* newest(run, stage)
   const asked = Int32Array.from(mask.data.keys()).filter((place) => mask.data[place] === 1)
   const inference = PretrainStep.predict(Backbone.sizes(config, codes), {
     size: Dim.named("batch", images.shape[0] ?? 0),
     masked: Dim.named("masked", asked.length)
   })
-  const handle = yield* Inference.open(inference, snapshot.weights)
+  const handle = yield* Inference.open(inference, weights)
   const { images: imageSpec, labels: rowSpec, mask: maskSpec } = inference.batch
   const { predicted } = yield* handle.run({
     images: HostTensor.make(imageSpec.shape, "float32", images.data),
@@ -209,7 +222,6 @@ export const predict = Effect.fn("patchword.Sample.predict")(function*(run: stri
   })
   const all = new Int32Array(truth.data.length).fill(-1)
   asked.forEach((place, i) => (all[place] = predicted.data[i]!))
-  const { configDigest, dataDigest } = snapshot
   const of = HostTensor.make([1], "int32", Int32Array.of(stepOf(kept.value)))
   const seed = config.seed
   yield* Weights.writeBatch(
