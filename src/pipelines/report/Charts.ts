@@ -71,12 +71,8 @@ const names: ReadonlyMap<string, string> = new Map([
 
 const rough = (value: number): string => String(Number(value.toPrecision(3)))
 
-const summary = (curve: Curve): string => {
-  const window = Math.ceil(curve.steps.length / WINDOWS)
-  const first = smooth(curve.values, window)[window - 1] ?? 0
-  const last = smooth(curve.values, window).at(-1) ?? 0
-  return `${curve.run === undefined ? "" : `${curve.run} `}${rough(first)} → ${rough(last)}`
-}
+const summary = ({ run, values }: Curve): string =>
+  `${run === undefined ? "" : `${run} `}${rough(values[0]!)} → ${rough(values[values.length - 1]!)}`
 
 // Of a stage that logs both `loss` and `loss_1`, each has a name of its own.
 const axisOf = (metric: string, metrics: ReadonlySet<string>): string => {
