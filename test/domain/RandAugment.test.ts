@@ -67,6 +67,18 @@ describe("RandAugment", () => {
     assert.closeTo(untouched.length / 2000, 0.25, 0.04)
   })
 
+  it("keeps its strength from 0 to 10", () => {
+    const rotated = (normal: number) =>
+      RandAugment.random(input, { operations: 1, magnitude: 5, deviation: 1 }, fill, {
+        integer: () => Object.keys(RandAugment.operations).indexOf("Rotate"),
+        uniform: () => 0,
+        normal: () => normal
+      })
+    assert.deepStrictEqual(rotated(-100), input)
+    assert.deepStrictEqual(rotated(1), RandAugment.rotate(input, 18, fill))
+    assert.deepStrictEqual(rotated(100), RandAugment.rotate(input, 30, fill))
+  })
+
   it("turns by whole circles without a change", () => {
     assert.deepStrictEqual(RandAugment.rotate(input, 360, fill), input)
     assert.deepStrictEqual(RandAugment.translateX(input, 0, fill), input)

@@ -16,6 +16,7 @@ const { values: given } = parseArgs({
     file: { type: "string" },
     classic: { type: "boolean", default: false },
     count: { type: "string", default: "60" },
+    from: { type: "string", default: "0" },
     seed: { type: "string", default: "1" },
     list: { type: "boolean", default: false },
     json: { type: "string" },
@@ -24,11 +25,12 @@ const { values: given } = parseArgs({
 })
 
 const HELP =
-  `npm run mutants -- [--room NAME]... [--count N] [--seed N] [--file TEXT] [--classic] [--list] [--json FILE]
+  `npm run mutants -- [--room NAME]... [--count N] [--seed N] [--from N] [--file TEXT] [--classic] [--list] [--json FILE]
 
   --room     ${Tests.ROOMS.join(", ")}; all when absent
   --count    number of mutants of each room (default 60)
   --seed     another seed draws other mutants (default 1)
+  --from     leaves out as many of them, which ran before
   --file     only sources whose path contains this text
   --classic  the listed faults of the method in place of drawn ones
   --list     prints the mutants, and runs nothing
@@ -41,7 +43,7 @@ const drawn = (room: string): ReadonlyArray<Mutant.Mutant> =>
       .flatMap((file) => Mutant.of(file, readFileSync(`${Tests.root}/${file}`, "utf8"))),
     Number(given.count),
     Number(given.seed)
-  )
+  ).slice(Number(given.from))
 
 const short = (text: string): string => text.replaceAll(/\s+/g, " ").slice(0, 80)
 

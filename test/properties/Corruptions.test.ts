@@ -3,8 +3,10 @@ import fc from "fast-check"
 import * as Blur from "../../src/domain/corruptions/Blur.ts"
 import * as Border from "../../src/domain/corruptions/Border.ts"
 import * as Corruption from "../../src/domain/corruptions/Corruption.ts"
+import * as MotionFilter from "../../src/domain/corruptions/MotionFilter.ts"
 import * as Noise from "../../src/domain/corruptions/Noise.ts"
 import * as Plasma from "../../src/domain/corruptions/Plasma.ts"
+import * as Weather from "../../src/domain/corruptions/Weather.ts"
 import type { Picture } from "../../src/domain/pixels/Picture.ts"
 import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 
@@ -120,7 +122,40 @@ describe("glass", () => {
   })
 })
 
+describe("motion", () => {
+  it("draws a point out into a tail that falls as a bell curve", () => {
+    const size = { width: 11, height: 9 }
+    for (const [angle, right, down] of [[0, 1, 0], [90, 0, 1], [180, -1, 0]] as const) {
+      const point = new Float64Array(99)
+      point[4 * 11 + 5] = 1000
+      const found = MotionFilter.blur(point, size, { radius: 2, sigma: 1.5, angle })
+      const bell = [0, 1, 2, 3, 4].map((step) => Math.exp(-step * step / 4.5))
+      const whole = bell.reduce((a, b) => a + b)
+      const expected = new Float64Array(99)
+      bell.forEach((weight, step) => {
+        const [row, column] = [4 - step * down, 5 - step * right]
+        expected[row * 11 + column] = Math.round(255 * 1000 * weight / whole) / 255
+      })
+      assert.deepStrictEqual(found, expected)
+    }
+  })
+})
+
+describe("snow", () => {
+  it("falls where normal numbers are high", () => {
+    const fixed = (normal: number) => Weather.snow(flat(60, 32), 1, { ...draws(), normal: () => normal })
+    assert.deepStrictEqual(fixed(-2), fixed(-1))
+    assert.isAbove(distance(fixed(2), fixed(-2)), 20)
+  })
+})
+
 describe("a cloud", () => {
+  it("rises where numbers are high", () => {
+    const numbers = [1, 0.5, 0.5]
+    const cloud = Plasma.make(2, 2, { uniform: () => numbers.shift()! })
+    assert.deepStrictEqual(Array.from(cloud), [0, 0.5, 0.5, 1])
+  })
+
   it("covers the range from 0 to 1, is smoother with more decay, and continues over its edges", () => {
     const roughness = (decay: number, wrapped: boolean) => {
       const cloud = Plasma.make(32, decay, draws())
