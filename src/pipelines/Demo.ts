@@ -198,7 +198,7 @@ export const demo = Effect.fn("patchword.demo")(function*(given: Preset, options
       const networks = { backbone: backbone.value, decoder, tokenizer: tokenizer.value }
       const sampled = yield* Sampled.of(networks, set("in-new"), { count: COMPLETED })
       if (Option.isSome(runs.directory)) {
-        const result = yield* Sampled.result(networks, set("in-new"), sampled, "pretrain", {})
+        const result = yield* Sampled.result(set("in-new"), sampled, "pretrain", {})
         yield* FidelityResults.save(runs.directory.value, [result])
         yield* CompletionSample.save(runs.directory.value, Sampled.sample(sampled, COMPLETED))
       }

@@ -12,7 +12,9 @@ import type * as Fidelity from "../../src/domain/fidelity/Fidelity.ts"
 import * as CompletionSample from "../../src/layers/run/CompletionSample.ts"
 import * as FidelityResults from "../../src/layers/run/FidelityResults.ts"
 import * as Results from "../../src/layers/run/Results.ts"
+import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Registry from "../../src/pipelines/runs/Registry.ts"
+import * as Exported from "../../src/studio/Exported.ts"
 import { micro } from "../pipelines/kit.ts"
 import { draw, found, said } from "./kit.ts"
 
@@ -107,6 +109,27 @@ describe("patchword decoder and patchword complete", () => {
       const [file] = readdirSync(at("run", "results"))
       assert.include(yield* said("inspect", at("run", "results", file!)), "figures of pictures that networks draw")
       assert.include(yield* said("inspect", at("run", "completion", "val.json")), "completed images, with figures")
+
+      const shown = Effect.map(found("runs", "show", run), ({ problems }) => problems as ReadonlyArray<string>)
+      assert.deepStrictEqual(yield* shown, [])
+      const stage = at("run", "stages", "decoder.safetensors")
+      const weights = yield* Weights.read(stage)
+      const tensors = Object.fromEntries(
+        Object.entries(weights.tensors).map((
+          [name, one]
+        ) => [name, { ...one, data: one.data.map((value) => value + 1) }])
+      )
+      yield* Weights.write(stage, { ...weights, tensors } as unknown as typeof weights)
+      const digest = (made: Weights.Tensors) => Weights.digest(made).slice(0, 12)
+      const told = "the completion of val (its decoder) was made of other weights than the run has now (SHA-256 " +
+        `${digest(weights.tensors)}; now decoder ${digest(tensors as unknown as Weights.Tensors)})`
+      assert.deepStrictEqual(yield* shown, [`${told}. Make it again`])
+      assert.include(yield* Exported.render([run]), `Careful: ${told}`)
+      const place = at("run", "completion", "val.json")
+      const sample = JSON.parse(readFileSync(place, "utf8"))
+      delete sample.weights.decoder
+      writeFileSync(place, JSON.stringify(sample))
+      assert.deepStrictEqual(yield* shown, [])
 
       writeFileSync(at("run", "completion", "val.json"), "{}")
       const damaged = yield* Effect.flip(CompletionSample.read(run))

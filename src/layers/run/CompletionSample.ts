@@ -47,8 +47,12 @@ export const Sample = Schema.Struct({
   codeAccuracy: Quantity.Share,
   /** The pixels of visible patches: those of the image, or drawn by each method. Samples of former versions do not say it. */
   visible: Schema.optionalKey(Schema.Literals(["keep", "decode"])),
-  /** SHA-256 of the weights of the tokenizer and of the pretrained network. Samples of former versions do not have it. */
-  weights: Schema.optionalKey(Schema.Struct({ tokenizer: Schema.String, backbone: Schema.String })),
+  /** SHA-256 of the weights of the tokenizer, the pretrained network and the decoder. Samples of former versions lack some. */
+  weights: Schema.optionalKey(Schema.Struct({
+    tokenizer: Schema.String,
+    backbone: Schema.String,
+    decoder: Schema.optionalKey(Schema.String)
+  })),
   methods: Schema.Record(Schema.String, Fidelity.Fidelity),
   /** Side of the pictures, in pixels. */
   side: Quantity.Size,

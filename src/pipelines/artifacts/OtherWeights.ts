@@ -1,6 +1,5 @@
 /** Tells what of a run was made of other weights than the run has now: its atlas, its completions, its looks, its health. */
 import { Effect, type FileSystem, Option, type Path } from "effect"
-import type * as Model from "../../domain/config/Model.ts"
 import type { HealthReport } from "../../domain/health/HealthReport.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as CompletionSample from "../../layers/run/CompletionSample.ts"
@@ -9,7 +8,10 @@ import * as AtlasState from "../atlas/AtlasState.ts"
 import * as HealthFile from "../doctor/HealthFile.ts"
 import * as LookFolder from "../look/LookFolder.ts"
 import type { Run } from "../runs/Run.ts"
+import * as Decoder from "../trained/Decoder.ts"
 import * as RunDigests from "../trained/RunDigests.ts"
+
+const TOKENIZER = "Tokenizer"
 
 /** Something that was made of weights. */
 export interface Made {
@@ -17,28 +19,29 @@ export interface Made {
   readonly what: string
   /** The SHA-256 of the weights; undefined if it was not kept. */
   readonly weights: string | undefined
-  /** True if it was made of a tokenizer, so that only tokenizers are compared. */
-  readonly ofTokenizer: boolean
+  /** The kind of the network that it was made of, so that only such are compared; undefined for all kinds. */
+  readonly kind: string | undefined
 }
 
 /** Describes an atlas. */
 export const atlas = ({ tokenizer }: AtlasIndex.Identity): Made => ({
   what: "the atlas",
   weights: tokenizer,
-  ofTokenizer: true
+  kind: TOKENIZER
 })
 
-/** Describes the completion of a split: by its tokenizer, and by its network. */
+/** Describes the completion of a split: by its tokenizer, by its network, and by its decoder. */
 export const completion = ({ split, weights }: CompletionSample.Sample): ReadonlyArray<Made> => [
-  { what: `the completion of ${split} (its codes)`, weights: weights?.tokenizer, ofTokenizer: true },
-  { what: `the completion of ${split} (its network)`, weights: weights?.backbone, ofTokenizer: false }
+  { what: `the completion of ${split} (its codes)`, weights: weights?.tokenizer, kind: TOKENIZER },
+  { what: `the completion of ${split} (its network)`, weights: weights?.backbone, kind: undefined },
+  { what: `the completion of ${split} (its decoder)`, weights: weights?.decoder, kind: Decoder.NAME }
 ]
 
 /** Describes a look. */
 export const look = ({ kind, network, weights }: LookFolder.Look): Made => ({
   what: `the ${kind === "pca" ? "picture of components" : "attention"} of ${network}`,
   weights,
-  ofTokenizer: false
+  kind: undefined
 })
 
 /** Returns a sentence on each that was made of other weights. A run without finished weights has none to compare with. */
@@ -46,8 +49,8 @@ export const sentences = (
   made: ReadonlyArray<Made>,
   now: ReadonlyArray<RunDigests.StageDigest>
 ): ReadonlyArray<string> =>
-  made.flatMap(({ ofTokenizer, weights, what }) => {
-    const compared = ofTokenizer ? now.filter(({ kind }) => kind === "Tokenizer") : now
+  made.flatMap(({ kind, weights, what }) => {
+    const compared = now.filter((one) => kind === undefined || one.kind === kind)
     if (weights === undefined || compared.length === 0 || compared.some(({ digest }) => digest === weights)) return []
     const present = compared.map(({ digest, stage }) => `${stage} ${digest.slice(0, 12)}`).join(", ")
     return [
@@ -57,7 +60,7 @@ export const sentences = (
     ]
   })
 
-const EXAMINED: ReadonlySet<Model.Kind | undefined> = new Set(["Tokenizer", "Backbone"] as const)
+const EXAMINED: ReadonlySet<string | undefined> = new Set([TOKENIZER, "Backbone"])
 
 /** Returns a sentence on each stage that has gone on, begun or changed since the diagnosis, so that the report is not of its present state. */
 export const health = (

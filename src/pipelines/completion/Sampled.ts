@@ -11,8 +11,8 @@ import * as CompletionPictures from "./CompletionPictures.ts"
 /** A completed set. */
 export interface Sampled {
   readonly figures: CompletionFigures
-  /** SHA-256 of the weights of the tokenizer and of the pretrained network. */
-  readonly weights: { readonly tokenizer: string; readonly backbone: string }
+  /** SHA-256 of the weights of the tokenizer, the pretrained network and the decoder. */
+  readonly weights: { readonly tokenizer: string; readonly backbone: string; readonly decoder: string }
   /** Side of the pictures, in pixels. */
   readonly side: number
   readonly shown: ReadonlyArray<{
@@ -46,28 +46,29 @@ export const of = Effect.fnUntraced(function*(
         }),
       { discard: true }
     ))
-  const weights = { tokenizer: networks.decoder.tokenizer, backbone: Weights.digest(networks.backbone.tensors) }
+  const weights = {
+    tokenizer: networks.decoder.tokenizer,
+    backbone: Weights.digest(networks.backbone.tensors),
+    decoder: Weights.digest(networks.decoder.tensors)
+  }
   const sampled: Sampled = { figures, weights, side: networks.decoder.imageSize, shown }
   return sampled
 })
 
 /** Makes the result that a run keeps of a completed set. `network` is the name of the pretrained network. */
 export const result = Effect.fnUntraced(function*(
-  networks: Networks,
   set: Pick<ImageSet, "digest">,
   sampled: Sampled,
   network: string,
   settings: Readonly<Record<string, Json.Json>>
 ) {
   const { masked, patches, visible, ...figures } = sampled.figures
-  const { decoder } = networks
   return yield* FidelityResults.make({
     verb: "complete",
     network,
     ...figures,
     digests: {
       ...sampled.weights,
-      decoder: Weights.digest(decoder.tensors),
       images: set.digest
     },
     settings: { visible, masked, patches, ...settings }

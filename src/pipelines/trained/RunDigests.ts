@@ -2,7 +2,6 @@
  * The SHA-256 of the weights that a run has now. What was made of other weights, such as an atlas of a former tokenizer, tells nothing about these.
  */
 import { Effect, type FileSystem, Option, type Path } from "effect"
-import type * as Model from "../../domain/config/Model.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 
@@ -13,8 +12,8 @@ const ENDING = ".safetensors"
 /** The weights of a finished stage. */
 export interface StageDigest {
   readonly stage: string
-  /** Its kind; undefined if its file does not tell it, or it is of a custom stage. */
-  readonly kind: Model.Kind | undefined
+  /** Its kind, or the name that a custom stage gave its model; undefined if its file does not tell it. */
+  readonly kind: string | undefined
   /** That of its arrays with their names (`Weights.digest`). */
   readonly digest: string
 }
@@ -39,7 +38,7 @@ export const of = Effect.fnUntraced(function*(
       const provenance = Option.getOrUndefined(yield* Weights.readProvenance(file))
       const found: StageDigest = {
         stage: name.slice(0, -ENDING.length),
-        kind: provenance?.model?._tag,
+        kind: provenance?.model?._tag ?? provenance?.custom?.name,
         digest: yield* digestOf(file)
       }
       return found

@@ -111,7 +111,6 @@ export const complete = RunPlace.command("complete", {
       const { figures, shown } = sampled
 
       const result = yield* Sampled.result(
-        { backbone, decoder, tokenizer },
         set,
         sampled,
         backbone.provenance?.stage ?? "backbone",
