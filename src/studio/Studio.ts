@@ -175,9 +175,12 @@ const make = Effect.fnUntraced(function*(options: Options) {
   return [
     ...reading("/compare", (request) =>
       Effect.gen(function*() {
-        const chosen = new Set(new URLSearchParams(request.url.split("?")[1] ?? "").getAll("run"))
-        const found = (yield* Shelf.all(runs)).filter(({ id }) => chosen.has(id))
-        return show(request, yield* Inside.within(found.map(({ run }) => run.path))(Compared.page(found, links)))
+        const chosen = [...new Set(new URLSearchParams(request.url.split("?")[1] ?? "").getAll("run"))]
+        const known = new Map((yield* Shelf.all(runs)).map((named) => [named.id, named]))
+        const found = chosen.flatMap((id) => known.get(id) ?? [])
+        const absent = chosen.filter((id) => !known.has(id))
+        const page = Inside.within(found.map(({ run }) => run.path))(Compared.page(found, absent, links))
+        return show(request, yield* page, [], absent.length === 0 ? 200 : 404)
       })),
     ...reading("/assets/*", (request, { "*": name = "" }) => {
       const found = assets.get(name)

@@ -5,6 +5,7 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, sy
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll } from "vitest"
+import * as RunsText from "../../src/cli/terminal/RunsText.ts"
 import { Progress } from "../../src/layers/run/Progress.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
@@ -270,6 +271,40 @@ describe("Registry", () => {
       const error = yield* Effect.flip(best([at("pair")], "probe/vla"))
       assert.match(error.message, /no figure "probe\/vla".*probe\/pretrain\/val/s)
       assert.strictEqual(error[Runtime.errorExitCode], 66)
+    })))
+
+  it.effect("compares figures that the first run lacks with the first run that has them", () =>
+    provided(Effect.gen(function*() {
+      const probe = (top1: number, images = "i") =>
+        result({ top1, interval: [top1 - 0.01, top1 + 0.01], digests: { weights: "w", train: "t", images } })
+      run(at("lacking", "none"))
+      run(at("lacking", "one"), { "results/probe-a.json": probe(0.3) })
+      run(at("lacking", "two"), { "results/probe-a.json": probe(0.5, "others") })
+      const rowOf = (...names: ReadonlyArray<string>) =>
+        Effect.map(Comparison.diff(names.map((name) => at("lacking", name))), ({ figures }) => figures[0]!)
+      const row = yield* rowOf("none", "one", "two")
+      assert.deepStrictEqual(row.reference, { index: 1, name: "one" })
+      assert.deepStrictEqual([0, 1].map((i) => Comparison.verdict(row, i)), ["", ""])
+      assert.match(
+        Comparison.verdict(row, 2),
+        /^to one: \+20\.0 points.*: a clear difference; measured with other images$/
+      )
+      const first = yield* rowOf("one", "none", "two")
+      assert.match(Comparison.verdict(first, 2), /^\+20\.0 points/)
+      assert.strictEqual(Comparison.verdict(first, 1), "")
+
+      const { interval: _, ...bare } = row.figures[1]!
+      const other = { ...bare, measuredOn: "others" }
+      const unknown = { ...row, figures: [bare, other, bare], reference: { index: 0, name: "one" }, differences: [] }
+      assert.deepStrictEqual([0, 1, 2].map((i) => Comparison.verdict(unknown, i)), [
+        "",
+        "measured with other images",
+        ""
+      ])
+
+      const ranked = yield* best([at("lacking")], "probe/val")
+      assert.deepStrictEqual(ranked.map(({ differing }) => differing), [undefined, ["other images"]])
+      assert.match(RunsText.ranking(ranked), /one .* clearly behind; measured with other images /)
     })))
 
   it.effect("tells pretrainings on different tokenizers apart", () =>

@@ -148,6 +148,38 @@ describe("the server of the studio", () => {
       assert.notInclude(exported + overview, "xyzzy")
     }).pipe(Effect.provide(NodeServices.layer)))
 
+  it.effect("compares with the first run of the address, and tells names that no run has", () =>
+    Effect.gen(function*() {
+      const { path, runs } = yield* folder
+      yield* makeRun(path.join(runs[0]!, "one"))
+      const address = yield* serve({ runs })
+      const shown = (...names: ReadonlyArray<string>) =>
+        ask(address, `/compare?${names.map((name) => `run=${encodeURIComponent(name)}`).join("&")}`)
+      const compared = (text: string) => /The others are compared with ([^,]+),/.exec(text)?.[1]
+      for (const names of [["one", "demo"], ["demo", "one"], ["one", "demo", "one"]]) {
+        const { status, text } = yield* shown(...names)
+        assert.deepStrictEqual([status, compared(text)], [200, names[0]], names.join())
+      }
+      const some = yield* shown("nosuch", "one", "demo")
+      assert.deepStrictEqual([some.status, compared(some.text)], [404, "one"])
+      const alone = yield* shown("nosuch", "one")
+      assert.deepStrictEqual([alone.status, compared(alone.text)], [404, undefined])
+      for (const { text } of [some, alone]) assert.include(text, "The run nosuch is not here.")
+      assert.include(alone.text, "Choose two runs or more")
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("shows no character that HTML forbids", () =>
+    Effect.gen(function*() {
+      const { runs } = yield* folder
+      const address = yield* serve({ runs })
+      for (const path of ["/runs/one%00%1b%c2%85/overview", "/compare?run=one%00%1b%c2%85"]) {
+        const { status, text } = yield* ask(address, path)
+        assert.strictEqual(status, 404, path)
+        assert.include(text, "The run one\ufffd\ufffd\ufffd is not here.")
+        assert.isFalse([...text].some((one) => (one < " " && !"\t\n\r".includes(one)) || one === "\u0085"), path)
+      }
+    }).pipe(Effect.provide(NodeServices.layer)))
+
   it.effect("shows no text of users as markup", () =>
     Effect.gen(function*() {
       const { runs } = yield* folder

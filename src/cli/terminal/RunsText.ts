@@ -160,11 +160,14 @@ export const comparison = (found: Comparison.Comparison): string => {
 export const ranking = (ranked: ReadonlyArray<Ranked>): string =>
   columns([
     ["run", "value", "95 % interval", "to the best", "figure", "tags"],
-    ...ranked.map(({ figure, run, toBest }) => [
+    ...ranked.map(({ differing = [], figure, run, toBest }) => [
       run.path,
       value(figure),
       interval(figure),
-      toBest === undefined ? "" : toBest.isClear ? "clearly behind" : "within the noise",
+      [
+        ...(toBest === undefined ? [] : [toBest.isClear ? "clearly behind" : "within the noise"]),
+        ...(differing.length === 0 ? [] : [`measured with ${differing.join(" and ")}`])
+      ].join("; "),
       Figures.label(figure),
       run.tags.join(" ")
     ])

@@ -16,8 +16,12 @@ const entities: Readonly<Record<string, string>> = {
   "'": "&#39;"
 }
 
-/** Escapes text for element content and for attribute values in double quotes. */
-export const escape = (text: string): string => text.replace(/[&<>"']/g, (character) => entities[character]!)
+// Characters that HTML forbids, also as references: controls but white space, and halves of a pair.
+const FORBIDDEN = /(?![\t\n\r])[\p{Cc}\p{Cs}]/gu
+
+/** Escapes text for element content and for attribute values in double quotes. A character that HTML forbids becomes U+FFFD. */
+export const escape = (text: string): string =>
+  text.replace(FORBIDDEN, "\ufffd").replace(/[&<>"']/g, (character) => entities[character]!)
 
 /** Marks a string as markup. */
 export const raw = (markup: string): Html => ({ html: markup })

@@ -2,6 +2,7 @@
 import { Effect, type FileSystem, type Path } from "effect"
 import * as AccuracyDifference from "../../domain/evaluation/AccuracyDifference.ts"
 import * as Suggest from "../../domain/values/Suggest.ts"
+import * as Figures from "./Figures.ts"
 import * as Registry from "./Registry.ts"
 import { type Figure, isLowerBetter, type Run } from "./Run.ts"
 import * as RunCurves from "./RunCurves.ts"
@@ -13,6 +14,8 @@ export interface Ranked {
   readonly figure: Figure
   /** The difference to the best run, if both have an interval. */
   readonly toBest?: AccuracyDifference.Difference
+  /** What differs between the measurements of this run and of the best one, in words. Absent if nothing is known to differ. */
+  readonly differing?: ReadonlyArray<string>
 }
 
 /** Tests whether the parts of a figure's name contain those that are asked for, in order: `probe/val` asks for `probe/pretrain/val`. */
@@ -71,14 +74,19 @@ export const best = Effect.fn("patchword.best")(
       return yield* within(folders.join(", "))(Effect.fail(new NoFigure({ figure, known })))
     }
     return ranked.map(({ figure: own, run }): Ranked => {
+      if (run === first.run) return { run, figure: own }
       const [one, other] = [first.figure.interval, own.interval]
-      return one === undefined || other === undefined || run === first.run ? { run, figure: own } : {
+      const differing = Figures.differing(first.figure, own)
+      return {
         run,
         figure: own,
-        toBest: AccuracyDifference.between(
-          { value: first.figure.value, interval: one },
-          { value: own.value, interval: other }
-        )
+        ...(one !== undefined && other !== undefined && {
+          toBest: AccuracyDifference.between(
+            { value: first.figure.value, interval: one },
+            { value: own.value, interval: other }
+          )
+        }),
+        ...(differing.length > 0 && { differing })
       }
     })
   }

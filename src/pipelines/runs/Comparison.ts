@@ -49,11 +49,16 @@ export interface FigureRow {
   readonly isLowerBetter: boolean
   /** The figure of each run; undefined where a run lacks it. */
   readonly figures: ReadonlyArray<Figure | undefined>
-  /** The difference of each run to the first one; undefined where one of the two lacks the figure or its interval. */
+  /**
+   * The run that the others are compared with: the first one that has the figure with an interval, or, if there is none, the first one that
+   * has the figure.
+   */
+  readonly reference: { readonly index: number; readonly name: string }
+  /** The difference of each other run to the reference; undefined where one of the two lacks the figure or its interval. */
   readonly differences: ReadonlyArray<AccuracyDifference.Difference | undefined>
 }
 
-/** A comparison of runs. The first run is the one that the others are compared with. */
+/** A comparison of runs. The first run is the one that the others are compared with, but in figures that it lacks. */
 export interface Comparison {
   readonly runs: ReadonlyArray<Run>
   /** A short name of each run. No two are equal. */
@@ -96,7 +101,7 @@ const teachers = (runs: ReadonlyArray<Run>): ReadonlyArray<Setting> => {
 /** The key of a figure among those of several runs: two figures of one key can be compared. */
 const keyOf = (figure: Figure, isAlone: boolean): string => isAlone ? figure.name : Figures.label(figure)
 
-const rowsOf = (runs: ReadonlyArray<Run>): ReadonlyArray<FigureRow> => {
+const rowsOf = (runs: ReadonlyArray<Run>, shown: ReadonlyArray<string>): ReadonlyArray<FigureRow> => {
   const names = runs.map(({ figures }) => Map.groupBy(figures, ({ name }) => name))
   // What an evaluation chose, such as a penalty, may differ. Where a run has several settings, only equal ones are compared.
   const isAlone = (name: string): boolean => names.every((known) => (known.get(name) ?? []).length < 2)
@@ -111,13 +116,16 @@ const rowsOf = (runs: ReadonlyArray<Run>): ReadonlyArray<FigureRow> => {
   const keys = [...new Set(keyed.flatMap((known) => [...known.keys()]))]
   return keys.map((name): FigureRow => {
     const figures = keyed.map((known) => known.get(name))
-    const [first] = figures
+    const measured = figures.findIndex((figure) => figure?.interval !== undefined)
+    const index = measured === -1 ? figures.findIndex((figure) => figure !== undefined) : measured
+    const first = figures[index]
     return {
       name,
       isLowerBetter: isLowerBetter(name),
       figures,
+      reference: { index, name: shown[index]! },
       differences: figures.map((figure, i) =>
-        i === 0 || first?.interval === undefined || figure?.interval === undefined ? undefined : AccuracyDifference.between(
+        i === index || first?.interval === undefined || figure?.interval === undefined ? undefined : AccuracyDifference.between(
           { value: first.value, interval: first.interval },
           { value: figure.value, interval: figure.interval }
         )
@@ -139,16 +147,19 @@ export const shortNames = (paths: ReadonlyArray<string>): ReadonlyArray<string> 
 }
 
 /** Compares runs that were read. */
-export const of = (runs: ReadonlyArray<Run>): Comparison => ({
-  runs,
-  names: shortNames(runs.map(({ path }) => path)),
-  config: [...settings(runs.map(({ config }) => config)), ...teachers(runs)],
-  environment: settings(runs.map(({ computedOn, machine }) => {
-    const known = Json.isObject(machine) ? machine : {}
-    return { ...known, ...(computedOn.length > 0 && { engine: computedOn.map(ComputedOn.show).join(", then ") }) }
-  })),
-  figures: rowsOf(runs)
-})
+export const of = (runs: ReadonlyArray<Run>): Comparison => {
+  const names = shortNames(runs.map(({ path }) => path))
+  return {
+    runs,
+    names,
+    config: [...settings(runs.map(({ config }) => config)), ...teachers(runs)],
+    environment: settings(runs.map(({ computedOn, machine }) => {
+      const known = Json.isObject(machine) ? machine : {}
+      return { ...known, ...(computedOn.length > 0 && { engine: computedOn.map(ComputedOn.show).join(", then ") }) }
+    })),
+    figures: rowsOf(runs, names)
+  }
+}
 
 /** Reads runs and compares them. Fails as `Registry.read` does. */
 export const diff = Effect.fn("patchword.Comparison.diff")(
@@ -178,23 +189,21 @@ export const curves = Effect.fn("patchword.Comparison.curves")(
 
 const signed = (value: number): string => `${value < 0 ? "−" : "+"}${Numbers.short(Math.abs(value))}`
 
-/** Says in words what the difference of the run at `index` to the first run means. Empty for the first run, and if it is unknown. */
+/**
+ * Says in words what the difference of the run at `index` to the reference means, with the name of a reference that is not the first run, and
+ * what differs in the measurements. Empty for the reference, and where one of the two lacks the figure.
+ */
 export const verdict = (row: FigureRow, index: number): string => {
-  const { differences, figures } = row
+  const { differences, figures, reference } = row
+  const [one, other] = [figures[reference.index], figures[index]]
+  if (index === reference.index || one === undefined || other === undefined) return ""
   const found = differences[index]
-  const [one, other] = [figures[0], figures[index]]
-  if (found === undefined || one === undefined || other === undefined) return ""
+  const differing = Figures.differing(one, other)
+  const caution = differing.length === 0 ? [] : [`measured with ${differing.join(" and ")}`]
+  const to = reference.index === 0 ? "" : `to ${reference.name}: `
+  if (found === undefined) return caution.map((text) => `${to}${text}`).join("")
   const { difference, interval: [low, high], isClear } = found
   const show = other.share ? Numbers.points : signed
   const measured = `${show(difference)}${other.share ? " points" : ""}, 95 %: ${show(low)} to ${show(high)}`
-  const differing = [
-    ...(one.measuredOn !== other.measuredOn && one.measuredOn !== undefined && other.measuredOn !== undefined
-      ? ["other images"]
-      : []),
-    ...(one.settings !== other.settings && one.settings !== undefined && other.settings !== undefined
-      ? ["another configuration of the evaluation"]
-      : [])
-  ]
-  const caution = differing.length === 0 ? "" : `; measured with ${differing.join(" and ")}`
-  return `${measured}: ${isClear ? "a clear difference" : "within the noise"}${caution}`
+  return `${to}${[`${measured}: ${isClear ? "a clear difference" : "within the noise"}`, ...caution].join("; ")}`
 }

@@ -107,5 +107,15 @@ export const join = (
   )
 }
 
+/** Lists what differs between the measurements of two figures, as far as it is known. */
+export const differing = (one: Figure, other: Figure): ReadonlyArray<string> => {
+  const differs = (key: "measuredOn" | "settings") =>
+    one[key] !== other[key] && one[key] !== undefined && other[key] !== undefined
+  return [
+    ...(differs("measuredOn") ? ["other images"] : []),
+    ...(differs("settings") ? ["another configuration of the evaluation"] : [])
+  ]
+}
+
 /** The name of a figure with its setting, where it has one: `knn/pretrain/val (k 20)`. */
 export const label = ({ name, setting }: Figure): string => setting === undefined ? name : `${name} (${setting})`

@@ -43,22 +43,26 @@ const figure = (row: Comparison.FigureRow): Html =>
     )
   }</tr>\n`
 
-/** Makes the page. The first run is the one that the others are compared with. */
+/** Makes the page. The first run is the one that the others are compared with. `lost` are the names that no run has. */
 export const page = Effect.fnUntraced(function*(
   runs: ReadonlyArray<Named>,
+  lost: ReadonlyArray<string>,
   links: Links
 ): Effect.fn.Return<Page, RunFolderError, FileSystem.FileSystem | Path.Path> {
   const title = "Comparison"
-  if (runs.length < 2) return { title, heading: title, main: missing("Choose two runs or more in the list of runs.") }
+  const absent = lost.map((id) => missing(`The run ${id} is not here.`))
+  if (runs.length < 2) {
+    return { title, heading: title, main: html`${absent}${missing("Choose two runs or more in the list of runs.")}` }
+  }
   const { config, environment, figures, names } = Comparison.of(runs.map(({ run }) => run))
   const charts = Charts.charts(yield* Comparison.curves(runs.map(({ run }) => run.path)), { expected: { curves: [] } })
   return {
     title,
     heading: title,
     charts,
-    main: html`<p>${
+    main: html`${absent}<p>${
       runs.map(({ id }, i) => html`${i === 0 ? "" : ", "}<a href="${links.run(id, "overview")}">${names[i]!}</a>`)
-    }. The others are compared with ${names[0]!}.</p>
+    }. The others are compared with ${names[0]!}, and where it lacks a figure, with the first run that has it.</p>
 ${table("figures", "Figures", "Figure", names, figures.map(figure))}
 <section aria-labelledby="curves"><h2 id="curves">Curves</h2>${
       charts.length === 0 ? missing("No step of these runs is logged yet.") : Charts.figures(charts, 0)
