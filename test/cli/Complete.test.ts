@@ -95,7 +95,7 @@ describe("patchword decoder and patchword complete", () => {
       assert.include(again, "predicted codes, drawn by the decoder")
       assert.include(again, "right codes")
 
-      const [results, samples] = [yield* FidelityResults.read(run), yield* CompletionSample.read(run)]
+      const [results, [samples]] = [yield* FidelityResults.read(run), yield* CompletionSample.read(run)]
       assert.deepStrictEqual(results.map(({ split, verb }) => `${verb} ${split}`), [
         "complete val",
         "complete val",
@@ -132,8 +132,8 @@ describe("patchword decoder and patchword complete", () => {
       assert.deepStrictEqual(yield* shown, [])
 
       writeFileSync(at("run", "completion", "val.json"), "{}")
-      const damaged = yield* Effect.flip(CompletionSample.read(run))
-      assert.strictEqual(damaged.reason._tag, "NoResult")
+      const [whole, damaged] = yield* CompletionSample.read(run)
+      assert.deepStrictEqual([whole, damaged.map(({ reason }) => reason._tag)], [[], ["NoResult"]])
     }).pipe(Effect.provide(NodeServices.layer)), 120_000)
 
   it.live(

@@ -64,7 +64,7 @@ describe("the demo", () => {
       assert.include(page, "finetune: accuracy of each training batch")
       assert.include(page, "Behind the mask, drawn</h2>")
       assert.property(report.seconds, "completion")
-      const [completed] = yield* CompletionSample.read(run)
+      const [[completed]] = yield* CompletionSample.read(run)
       assert.strictEqual(completed!.shown.length, 8)
       assert.include(page, completed!.shown[7]!.completed)
 

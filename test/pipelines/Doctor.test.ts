@@ -15,7 +15,7 @@ import * as Runs from "../../src/layers/run/Runs.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Artifact from "../../src/pipelines/artifacts/Artifact.ts"
 import { inspect } from "../../src/pipelines/artifacts/Inspect.ts"
-import * as OtherWeights from "../../src/pipelines/artifacts/OtherWeights.ts"
+import * as PartProblems from "../../src/pipelines/artifacts/PartProblems.ts"
 import { diagnose, diagnoseOn } from "../../src/pipelines/doctor/Diagnose.ts"
 import * as HealthFile from "../../src/pipelines/doctor/HealthFile.ts"
 import * as HealthView from "../../src/pipelines/doctor/HealthView.ts"
@@ -177,7 +177,7 @@ layer(Layer.merge(machine, NodeServices.layer))("the doctor", (it) => {
         assert.includeMembers(tokenizer!.figures.map(({ name }) => name), ["churn", "norm", "usedShare"])
 
         const told = Effect.gen(function*() {
-          return (yield* OtherWeights.ofRun(yield* Registry.read(at("begun")))).join("; ")
+          return (yield* PartProblems.of(yield* Registry.read(at("begun")))).join("; ")
         })
         assert.strictEqual(yield* told, "")
         yield* trainTokenizer(preset.tokenizer, { checkpointEvery: 10 }).pipe(Effect.provide(runIn("begun")))

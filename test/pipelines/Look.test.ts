@@ -133,7 +133,7 @@ describe("looking at what a network sees", () => {
         } as const
         const name = "cats/<b>.png"
         yield* LookFolder.write(folder, about, (put) => put(LookPictures.ofAttention(name, one!)))
-        const [found] = yield* LookFolder.ofRun(run)
+        const [[found]] = yield* LookFolder.ofRun(run)
         assert.strictEqual(found!.folder, folder)
         const { shown: [shown], ...rest } = found!.look
         assert.deepStrictEqual(rest, about)
@@ -164,9 +164,10 @@ describe("looking at what a network sees", () => {
           `${folder}/look.json`,
           JSON.stringify({ ...about, shown: [{ ...shown, picture: "../a.png" }] })
         )
-        const damaged = yield* Effect.flip(LookFolder.ofRun(run))
-        assert.include(damaged.message, "look.json: this is not a look of patchword, or it is damaged")
-        assert.strictEqual(damaged[Runtime.errorExitCode], 65)
+        const [whole, [damaged]] = yield* LookFolder.ofRun(run)
+        assert.deepStrictEqual(whole, [])
+        assert.include(damaged!.message, "look.json: this is not a look of patchword, or it is damaged")
+        assert.strictEqual(damaged![Runtime.errorExitCode], 65)
       }))
   })
 })

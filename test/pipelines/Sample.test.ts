@@ -31,7 +31,7 @@ describe("a sample of the present batch", () => {
         yield* pretrain(config, tokenizer, { checkpointEvery: 2 })
       }).pipe(Effect.provide(Layer.merge(machine, Runs.layer(run, { config: { test: "sample" } }))))
 
-      const found = yield* Sample.read(run)
+      const [found] = yield* Sample.read(run)
       assert.deepStrictEqual(found.map(({ stage, step }) => [stage, step]), [["pretrain", 4], ["tokenizer", 1]])
       const [sample] = found
       assert.strictEqual(sample!.pictures.length, 4)
@@ -76,7 +76,7 @@ describe("a sample of the present batch", () => {
       renameSync(join(run, "others"), join(run, "checkpoints"))
       assert.strictEqual(predicted.step, 5)
       assert.deepStrictEqual(yield* predict, predicted)
-      const [again] = yield* Sample.read(run)
+      const [[again]] = yield* Sample.read(run)
       assert.deepStrictEqual(again!.predicted, predicted)
       const shares = Sample.shares(again!)
       assert.deepStrictEqual(
@@ -86,7 +86,7 @@ describe("a sample of the present batch", () => {
       predicted.codes.forEach((row, i) =>
         row.forEach((code, place) => assert.strictEqual(code === -1, masks[i]![place] === 0))
       )
-      const page = (yield* SampleView.render(yield* Sample.read(run))).html
+      const page = (yield* SampleView.render((yield* Sample.read(run))[0])).html
       assert.match(page, /The predictions are those of the weights after step 5/)
       assert.strictEqual(page.split("predicted</span>").length - 1, 4)
       const { problems, state } = yield* Registry.read(run)
@@ -110,14 +110,14 @@ describe("a sample of the present batch", () => {
   it.effect("is refused where it is damaged, and told where it is not there", () =>
     Effect.gen(function*() {
       const run = join(folder, "none")
-      assert.deepStrictEqual(yield* Sample.read(run), [])
+      assert.deepStrictEqual(yield* Sample.read(run), [[], []])
       const missing = yield* Effect.flip(Sample.predict(run))
       assert.strictEqual(missing._tag, "NothingToPredict")
       assert.strictEqual(missing[Runtime.errorExitCode], 66)
       const damaged = join(folder, "run", "samples", "pretrain.safetensors")
       writeFileSync(damaged, "{")
-      const error = yield* Effect.flip(Sample.read(join(folder, "run")))
-      assert.include(error.message, damaged)
-      assert.strictEqual(error[Runtime.errorExitCode], 65)
+      const [, [error]] = yield* Sample.read(join(folder, "run"))
+      assert.include(error!.message, damaged)
+      assert.strictEqual(error![Runtime.errorExitCode], 65)
     }).pipe(Effect.provide(Layer.merge(engine, NodeServices.layer))))
 })

@@ -7,7 +7,7 @@ import { createServer, get } from "node:http"
 import { networkInterfaces } from "node:os"
 import * as CompletionSample from "../../src/layers/run/CompletionSample.ts"
 import * as Notes from "../../src/layers/run/Notes.ts"
-import * as OtherWeights from "../../src/pipelines/artifacts/OtherWeights.ts"
+import * as PartProblems from "../../src/pipelines/artifacts/PartProblems.ts"
 import * as HealthFile from "../../src/pipelines/doctor/HealthFile.ts"
 import * as Registry from "../../src/pipelines/runs/Registry.ts"
 import * as Exported from "../../src/studio/Exported.ts"
@@ -103,7 +103,7 @@ describe("the server of the studio", () => {
         yield* shown("doctor"),
         new RegExp(`This part cannot be shown[^]*health\\.json is damaged[^]*<p>${remedy}`)
       )
-      const [problem] = yield* Effect.flatMap(Registry.read(run), OtherWeights.ofRun)
+      const [problem] = yield* Effect.flatMap(Registry.read(run), PartProblems.of)
       assert.match(problem!, new RegExp(`health\\.json is damaged[^]*; ${remedy}$`))
       yield* fs.remove(path.join(run, "results"), { recursive: true })
       yield* fs.remove(path.join(run, "report.json"))

@@ -4,7 +4,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import * as Config from "../../domain/config/Config.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Notes from "../../layers/run/Notes.ts"
-import * as OtherWeights from "../../pipelines/artifacts/OtherWeights.ts"
+import * as PartProblems from "../../pipelines/artifacts/PartProblems.ts"
 import * as PlainPage from "../../pipelines/report/PlainPage.ts"
 import { best as bestOf } from "../../pipelines/runs/Best.ts"
 import * as Comparison from "../../pipelines/runs/Comparison.ts"
@@ -75,7 +75,7 @@ const show = RunPlace.command(
   (given) =>
     Effect.gen(function*() {
       const run = yield* Registry.read(given.run)
-      const found = { ...run, problems: [...run.problems, ...yield* OtherWeights.ofRun(run)] }
+      const found = { ...run, problems: [...run.problems, ...yield* PartProblems.of(run)] }
       yield* Console.log(given.json ? Print.json(found) : RunsText.show(found))
     }).pipe(Failure.mapErrors)
 ).pipe(
@@ -150,7 +150,8 @@ const batch = RunPlace.command("batch", { run: "all" }, {
     yield* Registry.read(given.run)
     yield* OutputFile.check({ out, ending: ".html", replace })
     yield* Effect.provide(Sample.predict(given.run), EngineFlags.layer(given))
-    const samples = yield* Sample.read(given.run)
+    const [samples, [damaged]] = yield* Sample.read(given.run)
+    if (damaged !== undefined) return yield* damaged
     if (Option.isSome(out)) {
       const page = {
         title: "batch",

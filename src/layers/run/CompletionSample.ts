@@ -8,7 +8,7 @@
  * import { CompletionSample, Files } from "patchword/layers"
  *
  * const found = CompletionSample.read("runs/none").pipe(Effect.provide(Files.layerNode))
- * assert.deepStrictEqual(await Effect.runPromise(found), [])
+ * assert.deepStrictEqual(await Effect.runPromise(found), [[], []])
  * ```
  */
 import { Effect, type FileSystem, type Path, Schema } from "effect"
@@ -84,9 +84,14 @@ export const save: (
 export const parse = (content: string): Effect.Effect<Sample, Results.NoResult> =>
   Effect.mapError(decode(content), (error) => new Results.NoResult({ problem: Explain.of(error) }))
 
-/** Reads all samples in a run's folder, ordered by the names of their files. Fails with `NoResult` if one is damaged. */
-export const read: (
-  run: string
-) => Effect.Effect<ReadonlyArray<Sample>, Results.ResultsError, FileSystem.FileSystem | Path.Path> = Effect.fn(
+/**
+ * Reads the samples in a run's folder, ordered by the names of their files. Returns them, and an error for each that is damaged.
+ * Fails with `FileError` if the folder cannot be read.
+ */
+export const read: (run: string) => Effect.Effect<
+  readonly [whole: ReadonlyArray<Sample>, damaged: ReadonlyArray<Results.ResultsError>],
+  Results.ResultsError,
+  FileSystem.FileSystem | Path.Path
+> = Effect.fn(
   "patchword.CompletionSample.read"
 )((run) => Results.readFolder(run, FOLDER, (name) => !name.startsWith("."), parse))

@@ -189,7 +189,7 @@ export const parse = (content: string): Effect.Effect<Result, NoResult> =>
 
 /**
  * Reads the JSON files of a folder in a run's folder, ordered by their names. `isOne` tells the names of those that `parse` takes.
- * Fails with `NoResult` if `parse` does.
+ * Returns those that could be read, and the errors of the others. Fails with `FileError` if the folder cannot be read.
  */
 export const readFolder = Effect.fnUntraced(function*<A>(
   run: string,
@@ -201,7 +201,7 @@ export const readFolder = Effect.fnUntraced(function*<A>(
   const folder = path.join(run, name)
   const names = yield* within(folder)(Files.ifThere(Files.onFailure(folder)(fs.readDirectory(folder))))
   const files = Option.getOrElse(names, () => []).filter((name) => name.endsWith(".json") && isOne(name)).toSorted()
-  return yield* Effect.forEach(files, (name) => {
+  return yield* Effect.partition(files, (name) => {
     const file = path.join(folder, name)
     return readText(file).pipe(Effect.flatMap(parse), within(file))
   })
@@ -212,7 +212,11 @@ export const readAll = <A>(
   run: string,
   verbs: ReadonlyArray<string>,
   parse: (content: string) => Effect.Effect<A, NoResult>
-) => readFolder(run, FOLDER, (name) => verbs.some((verb) => name.startsWith(`${verb}-`)), parse)
+) =>
+  Effect.flatMap(
+    readFolder(run, FOLDER, (name) => verbs.some((verb) => name.startsWith(`${verb}-`)), parse),
+    ([results, [error]]) => error === undefined ? Effect.succeed(results) : Effect.fail(error)
+  )
 
 /** Reads all results in a run's folder, ordered by the names of their files. Fails with `NoResult` if one is damaged. */
 export const read: (

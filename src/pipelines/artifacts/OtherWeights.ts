@@ -1,15 +1,11 @@
 /** Tells what of a run was made of other weights than the run has now: its atlas, its completions, its looks, its health. */
-import { Effect, type FileSystem, Option, type Path } from "effect"
 import type { HealthReport } from "../../domain/health/HealthReport.ts"
-import * as Files from "../../layers/files/Files.ts"
-import * as CompletionSample from "../../layers/run/CompletionSample.ts"
-import * as AtlasIndex from "../atlas/AtlasIndex.ts"
-import * as AtlasState from "../atlas/AtlasState.ts"
-import * as HealthFile from "../doctor/HealthFile.ts"
-import * as LookFolder from "../look/LookFolder.ts"
+import type * as CompletionSample from "../../layers/run/CompletionSample.ts"
+import type * as AtlasIndex from "../atlas/AtlasIndex.ts"
+import type * as LookFolder from "../look/LookFolder.ts"
 import type { Run } from "../runs/Run.ts"
 import * as Decoder from "../trained/Decoder.ts"
-import * as RunDigests from "../trained/RunDigests.ts"
+import type * as RunDigests from "../trained/RunDigests.ts"
 
 const TOKENIZER = "Tokenizer"
 
@@ -96,22 +92,3 @@ export const health = (
   )
   return [...told, ...others.map(({ stage, step }) => `${stage} was not examined; the run is at its step ${step}`)]
 }
-
-/** Reads all of a run that was made of weights, and returns the sentences. What cannot be read is told, too. */
-export const ofRun = (
-  run: Run
-): Effect.Effect<ReadonlyArray<string>, never, FileSystem.FileSystem | Path.Path> =>
-  Effect.gen(function*() {
-    const { path, readText } = yield* Files.make
-    const { path: folder } = run
-    const text = yield* Files.ifThere(readText(path.join(folder, AtlasIndex.FOLDER, AtlasIndex.INDEX)))
-    const index = Option.isNone(text) ? [] : [atlas(yield* AtlasState.parse(text.value))]
-    const samples = yield* CompletionSample.read(folder)
-    const looks = yield* LookFolder.ofRun(folder)
-    const made = [...index, ...samples.flatMap(completion), ...looks.map((one) => look(one.look))]
-    const report = yield* HealthFile.read(folder)
-    if (made.length === 0 && Option.isNone(report)) return []
-    const now = yield* RunDigests.of(folder)
-    const old = Option.isNone(report) ? [] : health(report.value, run, now)
-    return [...sentences(made, now), ...old.map((one) => `${one}. patchword doctor ${folder} examines it again`)]
-  }).pipe(Effect.catch(({ finding, remedy }) => Effect.succeed([`${finding}; ${remedy}`])))

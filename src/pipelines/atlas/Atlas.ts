@@ -18,13 +18,12 @@ import type * as Safetensors from "../../domain/weights/Safetensors.ts"
 import * as Files from "../../layers/files/Files.ts"
 import { readAt } from "../../layers/files/ReadAt.ts"
 import * as AtlasCheck from "./AtlasCheck.ts"
-import { AtlasDamaged, type AtlasError, NoAtlas, within } from "./AtlasError.ts"
+import { AtlasDamaged, AtlasError, NoAtlas, within } from "./AtlasError.ts"
 import * as AtlasIndex from "./AtlasIndex.ts"
 import * as AtlasState from "./AtlasState.ts"
 import type * as CodeScan from "./CodeScan.ts"
 import * as Thumbnails from "./Thumbnails.ts"
 
-export { missing } from "./AtlasCheck.ts"
 export { AtlasDamaged, AtlasError, NoAtlas, OtherAtlas, TooManyPatches } from "./AtlasError.ts"
 export { type AtlasIndex, type Figures, FOLDER, picture, type PictureKind, PICTURES } from "./AtlasIndex.ts"
 
@@ -229,6 +228,12 @@ export const isLost = (atlas: Atlas, kind: AtlasIndex.PictureKind, code: number)
 export const lostOf = (atlas: Atlas, code: number): AtlasDamaged | undefined => {
   const name = AtlasCheck.picturesOf(atlas.tensors, code).find((one) => atlas.lost.has(one))
   return name === undefined ? undefined : AtlasCheck.missing(name)
+}
+
+/** Returns an error that tells of all pictures that are missing; undefined if all are there. */
+export const lostOfAll = ({ folder, lost }: Atlas): AtlasError | undefined => {
+  const [first] = lost
+  return first === undefined ? undefined : new AtlasError({ folder, reason: AtlasCheck.missing(first, lost.size) })
 }
 
 /** An image and the codes of its patches, row-major. */

@@ -90,8 +90,9 @@ export const lost = Effect.fnUntraced(
   }
 )
 
-/** Makes the error of a picture that is missing. */
-export const missing = (file: string): AtlasDamaged => new AtlasDamaged({ file, problem: absent })
+/** Makes the error of a picture that is missing, the first of so many. */
+export const missing = (file: string, count = 1): AtlasDamaged =>
+  new AtlasDamaged({ file, problem: count === 1 ? absent : `it is the first of ${count} pictures that are missing` })
 
 /** Fails with `AtlasDamaged` if a file of a finished atlas is missing or is not the one that was written. */
 export const all = Effect.fnUntraced(

@@ -8,7 +8,8 @@
  * import { Files } from "patchword/layers"
  * import { LookFolder } from "patchword/pipelines"
  *
- * assert.deepStrictEqual(await Effect.runPromise(Effect.provide(LookFolder.ofRun("runs/none"), Files.layerNode)), [])
+ * const found = LookFolder.ofRun("runs/none").pipe(Effect.provide(Files.layerNode))
+ * assert.deepStrictEqual(await Effect.runPromise(found), [[], []])
  * ```
  */
 import { Effect, type FileSystem, Option, type Path, Runtime, Schema } from "effect"
@@ -201,11 +202,17 @@ export const read: (folder: string) => Effect.Effect<Look, LookError, FileSystem
     )
   })
 
-/** Lists the looks of a run with the names of their folders, in order of these. Fails with `LookError` if one is damaged. */
+/**
+ * Lists the looks of a run with the names of their folders, in order of these. Returns them, and an error for each that is damaged.
+ * Fails with `LookError` if the list cannot be read.
+ */
 export const ofRun: (
   run: string
 ) => Effect.Effect<
-  ReadonlyArray<{ readonly folder: string; readonly look: Look }>,
+  readonly [
+    whole: ReadonlyArray<{ readonly folder: string; readonly look: Look }>,
+    damaged: ReadonlyArray<LookError>
+  ],
   LookError,
   FileSystem.FileSystem | Path.Path
 > = Effect.fn("patchword.LookFolder.ofRun")(function*(run) {
@@ -215,7 +222,7 @@ export const ofRun: (
     Effect.mapError((reason) => new LookError({ file: folder, reason }))
   )
   const found = Option.getOrElse(names, (): ReadonlyArray<string> => []).filter((name) => !name.startsWith("."))
-  return yield* Effect.forEach(
+  return yield* Effect.partition(
     found.toSorted(),
     (name) => Effect.map(read(path.join(folder, name)), (look) => ({ folder: path.join(folder, name), look }))
   )

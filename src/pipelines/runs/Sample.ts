@@ -12,7 +12,7 @@
  * import { Files } from "patchword/layers"
  * import { Sample } from "patchword/pipelines"
  *
- * assert.deepStrictEqual(await Effect.runPromise(Effect.provide(Sample.read("runs/none"), Files.layerNode)), [])
+ * assert.deepStrictEqual(await Effect.runPromise(Effect.provide(Sample.read("runs/none"), Files.layerNode)), [[], []])
  * ```
  */
 import { Effect, type FileSystem, Option, type Path, Runtime, Schema } from "effect"
@@ -158,17 +158,21 @@ const stepOf = ({ provenance }: Weights.Weights): number =>
   Option.match(provenance, { onNone: () => 0, onSome: ({ step }) => step })
 
 /**
- * Reads the samples of a run, one of each stage that keeps one, in the order of their names. Fails with `WeightsError` if one is
- * damaged.
+ * Reads the samples of a run, one of each stage that keeps one, in the order of their names. Returns them, and an error for each
+ * that is damaged. Fails with `FileError` if the folder cannot be read.
  */
 export const read = Effect.fn("patchword.Sample.read")(
-  function*(run: string): Effect.fn.Return<ReadonlyArray<Sample>, Files.FileError | Weights.WeightsError, Io> {
+  function*(run: string): Effect.fn.Return<
+    readonly [whole: ReadonlyArray<Sample>, damaged: ReadonlyArray<Weights.WeightsError>],
+    Files.FileError,
+    Io
+  > {
     const { fs, path } = yield* Files.make
     const folder = path.join(run, SAMPLES)
     const names = yield* Files.ifThere(Files.onFailure(folder)(fs.readDirectory(folder)))
     const stages = Option.getOrElse(names, () => [])
       .filter((name) => name.endsWith(ENDING) && !name.startsWith(".")).map((name) => name.slice(0, -ENDING.length))
-    const found = yield* Effect.forEach(stages.toSorted(), (stage) =>
+    const [found, damaged] = yield* Effect.partition(stages.toSorted(), (stage) =>
       Effect.gen(function*() {
         const kept = yield* load(path.join(folder, `${stage}${ENDING}`))
         if (Option.isNone(kept)) return []
@@ -187,7 +191,7 @@ export const read = Effect.fn("patchword.Sample.read")(
         }
         return [sample]
       }))
-    return found.flat()
+    return [found.flat(), damaged] as const
   }
 )
 

@@ -91,13 +91,9 @@ const pages = ({ id, links }: Place): Html =>
   }/map">Map of codes</a></li><li><a href="${links.run(id, ID)}/images">Images</a></li></ul></nav>`
 
 /** Tells that pictures are missing. */
-const lost = ({ lost }: Atlas.Atlas): Html | undefined => {
-  const [first] = lost
-  if (first === undefined) return undefined
-  const error = Atlas.missing(first)
-  return lost.size === 1
-    ? failed(error)
-    : failed(error, `${Numbers.count(lost.size)} pictures are missing. The first: `)
+const lost = (atlas: Atlas.Atlas): Html | undefined => {
+  const error = Atlas.lostOfAll(atlas)
+  return error && failed(error)
 }
 
 /** Tells that pictures of a code are missing. */

@@ -5,7 +5,7 @@ import type { ResultsError } from "../../layers/run/Results.ts"
 import * as OtherWeights from "../../pipelines/artifacts/OtherWeights.ts"
 import * as CompletionView from "../../pipelines/completion/CompletionView.ts"
 import { type Html, html } from "../../pipelines/report/Html.ts"
-import { missing } from "./Missing.ts"
+import { allDamaged, missing } from "./Missing.ts"
 import * as Remade from "./Remade.ts"
 import type { Place } from "./View.ts"
 
@@ -15,12 +15,11 @@ export const render = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Html, ResultsError, FileSystem.FileSystem | Path.Path> {
   const { path } = place.run
   const command = `patchword complete ${path} --images IMAGES`
-  const samples = yield* CompletionSample.read(path)
-  if (samples.length === 0) {
-    return missing("No image of this run was completed yet.", command)
-  }
+  const [samples, errors] = yield* CompletionSample.read(path)
+  const told = allDamaged(errors)
+  if (samples.length === 0) return told ?? missing("No image of this run was completed yet.", command)
   const note = yield* Remade.notes(place, samples.flatMap(OtherWeights.completion), command)
-  return html`${note}${
+  return html`${told}${note}${
     samples.map((sample, i) =>
       html`<section aria-labelledby="completion-${i}"><h2 id="completion-${i}">Completion, images of ${sample.split}</h2>${
         CompletionView.render(sample)

@@ -5,7 +5,7 @@ import * as OtherWeights from "../../pipelines/artifacts/OtherWeights.ts"
 import * as LookFolder from "../../pipelines/look/LookFolder.ts"
 import * as LookView from "../../pipelines/look/LookView.ts"
 import { type Html, html } from "../../pipelines/report/Html.ts"
-import { missing } from "./Missing.ts"
+import { allDamaged, missing } from "./Missing.ts"
 import * as Remade from "./Remade.ts"
 import type { Place } from "./View.ts"
 
@@ -16,7 +16,7 @@ export const render: (
   const { id, links, run } = place
   const path = yield* Path.Path
   const command = `patchword attention ${run.path}/pretrain --images IMAGES --out FOLDER`
-  const looks = yield* LookFolder.ofRun(run.path)
+  const [looks, errors] = yield* LookFolder.ofRun(run.path)
   const sections = yield* Effect.forEach(
     looks,
     Effect.fnUntraced(function*({ folder, look }) {
@@ -31,10 +31,8 @@ export const render: (
       return LookView.section(look, (name) => found.get(name) ?? "")
     })
   )
+  const told = allDamaged(errors)
   return sections.length === 0
-    ? missing(
-      "Nobody has looked at what the networks of this run see.",
-      command
-    )
-    : html`${yield* Remade.notes(place, looks.map(({ look }) => OtherWeights.look(look)), command)}${sections}`
+    ? told ?? missing("Nobody has looked at what the networks of this run see.", command)
+    : html`${told}${yield* Remade.notes(place, looks.map(({ look }) => OtherWeights.look(look)), command)}${sections}`
 })

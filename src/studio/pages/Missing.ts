@@ -14,3 +14,7 @@ export const failed = (error: Told, about = ""): Html =>
 
 /** Tells that a part of the run cannot be shown, and why. */
 export const damaged = (error: Told): Html => failed(error, "This part cannot be shown: ")
+
+/** Tells of all parts that cannot be shown. `undefined` if there is none. */
+export const allDamaged = (errors: ReadonlyArray<Told>): Html | undefined =>
+  errors.length === 0 ? undefined : html`${errors.map(damaged)}\n`

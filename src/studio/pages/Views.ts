@@ -46,7 +46,7 @@ export const all: ReadonlyArray<View> = [
   plain(
     "batch",
     "Batch",
-    ({ run }) => Effect.flatMap(Sample.read(run.path), (samples) => Batch.render(samples, run.path))
+    ({ run }) => Effect.flatMap(Sample.read(run.path), ([samples, errors]) => Batch.render(samples, errors, run.path))
   ),
   plain("doctor", "Doctor", Healthy.render),
   { id: Atlased.ID, title: "Atlas", render: Atlased.render },

@@ -1,0 +1,72 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, FileSystem, Path } from "effect"
+import * as CompletionSample from "../../src/layers/run/CompletionSample.ts"
+import * as LookFolder from "../../src/pipelines/look/LookFolder.ts"
+import * as Exported from "../../src/studio/Exported.ts"
+import { found } from "../cli/kit.ts"
+import { write } from "../e2e/atlasSample.ts"
+import { makeRun } from "./kit.ts"
+
+const picture = { width: 1, height: 1, data: new Uint8Array(3) }
+
+const made = Effect.gen(function*() {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const root = yield* fs.makeTempDirectoryScoped()
+  const run = yield* makeRun(path.join(root, "demo"))
+  const at = (name: string) => path.join(run, name)
+  yield* write(run, [49])
+  for (const kind of ["attention", "pca"] as const) {
+    const about = { kind, network: "pretrain", weights: "w", split: "val", images: "i" }
+    yield* LookFolder.write(
+      at(`look/${kind}-pretrain`),
+      about,
+      (put) => put({ name: `${kind} of a cat`, picture, maps: [{ title: "mean", picture }] })
+    )
+  }
+  const png = Buffer.from("picture").toString("base64")
+  for (const split of ["test", "val"]) {
+    yield* CompletionSample.save(run, {
+      split,
+      images: 1,
+      masked: 14,
+      patches: 36,
+      codeAccuracy: 0.25,
+      methods: {},
+      side: 48,
+      shown: [{ name: `${split} cat`, original: png, decoded: png, masked: png, completed: png }]
+    })
+  }
+  const problems = Effect.map(found("runs", "show", run), ({ problems }) => problems as ReadonlyArray<string>)
+  return { fs, at, problems, pages: Exported.render([run]) }
+})
+
+describe("the parts of a run", () => {
+  it.effect("are named where they are damaged, on the pages and by show, and the whole ones are shown", () =>
+    Effect.gen(function*() {
+      const { at, fs, pages, problems } = yield* made
+      const lost = "is damaged (it is the first of 2399 pictures that are missing)"
+      const before = yield* problems
+      assert.deepStrictEqual([before.length, before[0]?.includes(lost)], [1, true])
+      assert.include(yield* pages, lost)
+      const arrays = at("atlas/codes.safetensors")
+      yield* fs.writeFile(arrays, (yield* fs.readFile(arrays)).slice(0, -1))
+      yield* fs.makeDirectory(at("samples"))
+      const damaged = [
+        "health.json",
+        "look/pca-pretrain/look.json",
+        "completion/test.json",
+        "samples/pretrain.safetensors"
+      ]
+      for (const name of damaged) yield* fs.writeFileString(at(name), "{")
+      const [told, page] = [(yield* problems).join("\n"), yield* pages]
+      for (const name of ["codes.safetensors is damaged", ...damaged]) {
+        assert.include(told, name)
+        assert.include(page, name)
+      }
+      assert.strictEqual(told.split("\n").length, 5)
+      for (const name of ["attention of a cat", "val cat"]) assert.include(page, name)
+      for (const name of ["pca of a cat", "test cat"]) assert.notInclude(page, name)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+})
