@@ -39,7 +39,7 @@ export const stepOf = (config: PretrainConfig, codes: number, images = config.op
 }
 
 /** Refuses a tokenizer with another grid of patches. */
-const checkGrid = (stage: string, { vit }: PretrainConfig, { encoder }: TokenizerConfig) =>
+export const checkGrid = (stage: string, { vit }: PretrainConfig, { encoder }: TokenizerConfig) =>
   Stage.requireConfig(stage, {
     "vit.imageSize": [
       !Grid.equal(encoder.grid, vit.grid),

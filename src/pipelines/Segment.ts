@@ -118,7 +118,7 @@ export const backboneOf = (
 }
 
 /** Refuses settings that differ from those that the start was trained with, and show in no weight. */
-export const checkAgreement = (stage: string, config: SegmentationConfig, start: SegmentStart) => {
+export const checkAgreement = (stage: string, config: SegmentationConfig, start: Pick<SegmentStart, "config">) => {
   const { augment, vit } = start.config
   const pairs = [
     ["vit.heads", vit.heads, config.vit.heads],

@@ -1,6 +1,8 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
+import * as Presets from "../../src/domain/config/presets/Presets.ts"
+import { checkStages } from "../../src/pipelines/CheckStages.ts"
 import { said } from "./kit.ts"
 
 const refused = (stages: string) =>
@@ -26,6 +28,40 @@ describe("the stages of a job", () => {
       assert.include(yield* told("study", "table9"), "expected table4, table5 or table6, got table9")
       assert.include(yield* told("study", "table5/last"), "expected one of the rows none, shared, separate")
       assert.include(yield* told("study", "table5", "--seeds", "0,0"), "expected different whole numbers")
+      const other = ["--set", "pretrain.vit.heads=2"]
+      assert.include(
+        yield* told("study", "table5/none,shared", ...other),
+        "the row none: finetune: vit.heads: expected 2, the value that the weights were trained with, got 4"
+      )
+      const small = ["--set", "tokenizer.encoder.patchSize=6", "--set", "finetune.vit.imageSize=56"]
+      assert.include(
+        yield* told("study", "table6/encoder-hog", ...small),
+        "the row encoder-hog: finetune: vit.patchSize: expected a divisor of imageSize 56, got 6"
+      )
+      assert.include(
+        yield* told("--out", "none", "--stages", "tokenizer,pretrain,finetune", ...other),
+        "finetune: vit.heads: expected 2"
+      )
+      assert.include(
+        yield* told("--out", "none", "--stages", "tokenizer,pretrain,segment", ...other),
+        "segment: vit.heads: expected 2"
+      )
+      assert.include(
+        yield* told("--out", "none", "--set", "tokenizer.encoder.patchSize=12"),
+        "pretrain: vit.imageSize: expected as many patches as the tokenizer's"
+      )
+      const shapes = ["width=72", "depth=4", "mlpRatio=3", "layerScale=0", "qkvBias=false", "absolutePositions=false"]
+      for (const shape of [...shapes, "relativePositions=none"]) {
+        const [key, value] = shape.split("=")
+        assert.match(
+          yield* told("study", "table5/none", "--set", `finetune.vit.${shape}`),
+          new RegExp(
+            `the row none: finetune: vit.${key}: expected .*, the value of pretrain, got ${
+              value === "none" ? "\"none\"" : value
+            }`
+          )
+        )
+      }
       assert.include(
         yield* told("encode", "run", "--shards", "s", "--out", "codes.npz"),
         "write --out codes.safetensors"
@@ -38,6 +74,13 @@ describe("the stages of a job", () => {
       assert.include(yield* told("encode", "run", "--out", "codes.safetensors"), "--shards is missing")
       assert.isFalse(yield* (yield* FileSystem.FileSystem).exists("none"))
     }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("of every preset fit each other", () =>
+    Effect.forEach(
+      Object.values(Presets.all),
+      (preset) =>
+        checkStages(preset, ["tokenizer", "pretrain", "finetune", ...(preset.segmentation === null ? [] : ["segment"])])
+    ))
 
   it.effect("are looked up in a store that is there", () =>
     Effect.gen(function*() {

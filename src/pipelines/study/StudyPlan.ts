@@ -6,7 +6,6 @@ import type * as Ablation from "../../domain/study/Ablation.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as Files from "../../layers/files/Files.ts"
 import { plan, type PlanOptions, type StagePlan } from "../Plan.ts"
-import * as OtherEncoder from "../training/OtherEncoder.ts"
 import * as Stage from "../training/Stage.ts"
 import { type StudyOptions, teachersOf } from "./Study.ts"
 import * as StudyWork from "./StudyWork.ts"
@@ -40,15 +39,6 @@ export const StudyPlan = Schema.Struct({
 })
 export type StudyPlan = typeof StudyPlan.Type
 
-/** Returns the configuration that a run really trains with. */
-const trainedWith = ({ preset, row }: StudyWork.Work) =>
-  row.start === "tokenizer"
-    ? Effect.map(
-      OtherEncoder.configOf(preset.finetune, OtherEncoder.settingsOf(preset.tokenizer)),
-      (finetune) => new Preset({ ...preset, finetune })
-    )
-    : Effect.succeed(preset)
-
 const withoutSeeds = (value: Json.Json): Json.Json =>
   Json.isObject(value)
     ? Object.fromEntries(
@@ -80,7 +70,7 @@ export const studyPlan = Effect.fn("patchword.studyPlan")(
     const runs = yield* Effect.forEach([...kinds.values()], (all) =>
       Effect.gen(function*() {
         const [{ unit: { stage }, work }] = all as [typeof all[number], ...typeof all]
-        const preset = yield* trainedWith(work)
+        const preset = yield* StudyWork.trainedWith(work)
         const { pretrain, [stage]: own } = Stage.toJson(Preset, preset) as Readonly<Record<string, Json.Json>>
         const { codebook, encoder } = preset.tokenizer
         const seen = stage === "pretrain" ? [pretrain!, codebook.size, { ...encoder }] : [own!]

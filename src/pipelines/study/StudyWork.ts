@@ -5,6 +5,8 @@ import * as Preset from "../../domain/config/Preset.ts"
 import * as Ablation from "../../domain/study/Ablation.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as Files from "../../layers/files/Files.ts"
+import { checkStages } from "../CheckStages.ts"
+import * as OtherEncoder from "../training/OtherEncoder.ts"
 
 /** The stages of a row, in order. */
 export const Stage = Schema.Literals(["tokenizer", "pretrain", "finetune"])
@@ -40,11 +42,21 @@ const STAGES: Readonly<Record<Ablation.Start, ReadonlyArray<Stage>>> = {
   teacher: ["finetune"]
 }
 
+/** Returns the configuration that a row really trains with. */
+export const trainedWith = ({ preset, row }: Pick<Work, "preset" | "row">) =>
+  row.start === "tokenizer"
+    ? Effect.map(
+      OtherEncoder.configOf(preset.finetune, OtherEncoder.settingsOf(preset.tokenizer)),
+      (finetune) => new Preset.Preset({ ...preset, finetune })
+    )
+    : Effect.succeed(preset)
+
 const digest = (value: Json.Json): string => Files.sha256(Json.canonical(value)).slice(0, 12)
 
 /**
  * Returns the work of a row under a seed. A run has the name of its stage, and a digest of its settings and those before it. So
- * rows with equal settings have the same runs. Fails with `ConfigError` if the changes of the row do not fit the base.
+ * rows with equal settings have the same runs. Fails with `ConfigError` if the changes of the row do not fit the base, and
+ * if its stages do not fit each other.
  */
 export const of = Effect.fnUntraced(function*(
   base: Preset.Preset,
@@ -52,14 +64,17 @@ export const of = Effect.fnUntraced(function*(
   seed: number,
   teachers: ReadonlyArray<Ablation.Teacher>
 ) {
+  const stages = STAGES[row.start]
   const preset = yield* Effect.mapError(
     Preset.with(base, Ablation.seeded(row, seed)),
     ({ problems }) => new Config.ConfigError({ source: `the row ${row.name}`, problems })
   )
+  yield* Effect.andThen(checkStages(preset, stages), trainedWith({ preset, row })).pipe(
+    Effect.mapError((error) => new Config.ConfigError({ ...error, source: `the row ${row.name}: ${error.source}` }))
+  )
   const plain = yield* Effect.orDie(Schema.encodeEffect(Preset.Preset)(preset))
   const shared = yield* Effect.orDie(Schema.encodeEffect(Preset.Preset)(base))
   const teacher = teachers[row.teacher]?.name ?? ""
-  const stages = STAGES[row.start]
   const units = stages.map((stage, i): Unit => {
     const parts = Object.fromEntries(stages.slice(0, i + 1).map((part) => [part, plain[part]]))
     const config = { ...parts, teacher, from: stages[i - 1] ?? (stage === "finetune" ? "teacher" : null) }
@@ -99,7 +114,8 @@ const select = (
 
 /**
  * Returns the work of a table: the rows that are asked for, all without names, under each seed. Fails with `ConfigError` for a name that the
- * table has not, and for rows whose changes do not fit the base.
+ * table has not, and for rows whose changes do not fit the base or whose stages do
+ * not fit each other.
  */
 export const all = Effect.fnUntraced(function*(
   table: Ablation.Ablation,

@@ -46,7 +46,11 @@ const pooledBy = ({ tensors }: Bare): Seen => {
 }
 
 /** Refuses settings that differ from those that the weights were trained with. */
-export const checkAgreement = (stage: string, config: FinetuneConfig, start: Start) => {
+export const checkAgreement = (
+  stage: string,
+  config: FinetuneConfig,
+  start: Start | Pick<Backbone, "config">
+) => {
   const pooled = ({ vit }: FinetuneConfig): Seen => ({ "vit.pooling": vit.pooling })
   const asked = { ...unseen(config), ...pooled(config) }
   const given: Seen = "config" in start

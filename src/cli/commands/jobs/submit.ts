@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Config from "../../../domain/config/Config.ts"
 import * as Suggest from "../../../domain/values/Suggest.ts"
+import { checkStages } from "../../../pipelines/CheckStages.ts"
 import * as ConfigFlags from "../../flags/ConfigFlags.ts"
 import * as Described from "../../flags/Described.ts"
 import * as EngineFlags from "../../flags/EngineFlags.ts"
@@ -107,7 +108,9 @@ export const submit = (root: () => Root) =>
       }
       // Every value is checked before the job waits for hours.
       yield* RunPlace.check(given, { out: "owned", teacher: "networks" })
-      yield* ConfigFlags.resolve(given)
+      const preset = yield* ConfigFlags.resolve(given)
+      // A job without it goes on with a run that has its own settings.
+      if (asked.includes("tokenizer")) yield* checkStages(preset, asked)
       yield* HandIn.handIn(root, given, {
         out: given.out,
         lines: asked.map((name) => ({ name, ...STAGES[name]!.line(given) }))
