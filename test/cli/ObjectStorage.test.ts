@@ -162,6 +162,12 @@ layer(machine, { excludeTestServices: true })("an address of object storage", (i
         assert.match(message, /^--[\w-]+: expected a place on this machine, got (?:clip:)?s3:\/\/bucket\//)
         assert.strictEqual(code, 64)
       }
+      for (const out of ["S3://bucket/runs/two", "s3:/bucket/runs/two", "s3://bucket", "s3://bucket/"]) {
+        const { code, message } = yield* refused("tokenizer", "train", ...common, "--out", out)
+        assert.match(message, /^--out: expected s3:\/\/BUCKET\/PREFIX, got s3:\//i)
+        assert.strictEqual(code, 64)
+      }
+      assert.strictEqual((yield* refused("runs", "show", "S3://bucket/runs/one")).code, 64)
       assert.deepInclude(yield* refused("encode", "s3://bucket/none", ...images), {
         message: "s3://bucket/none: there is no run; restore it, or choose another address",
         code: 65

@@ -57,6 +57,12 @@ interface Place {
   readonly behind: string
 }
 
+/** Tests whether a text was meant as an address: `S3://`, `s3:/`. */
+const isNear = (path: Path.Path) => {
+  const resolved = path.resolve("s3:").toLowerCase()
+  return (text: string) => /^(?:\w+:)?s3:/i.test(text) || text.toLowerCase().startsWith(resolved)
+}
+
 const placeOf = (path: Path.Path) => {
   const address = pattern(path)
   return (value: string): Place | undefined => {
@@ -92,7 +98,8 @@ const mapped = (value: unknown, by: ReadonlyMap<string, string>): unknown =>
  * `ConfigError`.
  */
 export const check = Effect.fnUntraced(function*<G>(given: G, uses: Uses<G>) {
-  const place = placeOf(yield* Path.Path)
+  const path = yield* Path.Path
+  const [place, isMeant] = [placeOf(path), isNear(path)]
   const asked: Array<{ readonly text: string; readonly use: Use; readonly many: boolean } & Place> = []
   const useOf = new Map<string, Use>(Object.entries(uses))
   for (const [name, value] of Object.entries(given as Readonly<Record<string, unknown>>)) {
@@ -100,6 +107,13 @@ export const check = Effect.fnUntraced(function*<G>(given: G, uses: Uses<G>) {
     if (use === "text") continue
     for (const text of textsOf(value)) {
       const found = place(text)
+      if (found === undefined ? isMeant(text) : use === "owned" && !/^s3:\/\/[^/]+\/+[^/]/.test(found.url)) {
+        return yield* Config.refusal(
+          `--${Words.kebab(name)}`,
+          `expected s3://BUCKET/PREFIX, got ${found?.url ?? text}`,
+          "write the address like this"
+        )
+      }
       if (found === undefined) continue
       if (use === undefined || (found.before !== "" && found.before !== "run:")) {
         return yield* Config.refusal(

@@ -112,7 +112,8 @@ export const list: (url: string) => Effect.Effect<ReadonlyArray<string>, S3.S3Er
 /** A folder in the user's caches. It is removed with its scope, unless it was kept. */
 export interface Workspace {
   readonly folder: string
-  readonly keep: Effect.Effect<void>
+  /** Keeps the folder under another name, which nobody removes. Returns where a folder in it is then. */
+  readonly keep: (inner: string) => Effect.Effect<string>
 }
 
 const WORK = /^run-(\d+)-/
@@ -132,7 +133,15 @@ export const workspace: Effect.Effect<Workspace, Files.FileError, Io | Scope.Sco
     Files.onFailure(parent)(fs.makeTempDirectory({ directory: parent, prefix: `run-${process.pid}-` })),
     (folder) => kept ? Effect.void : Effect.ignore(fs.remove(folder, { recursive: true, force: true }))
   )
-  return { folder, keep: Effect.sync(() => void (kept = true)) }
+  const keep = (inner: string) => {
+    const to = path.join(parent, path.basename(folder).replace(WORK, "kept-"))
+    kept = true
+    return fs.rename(folder, to).pipe(
+      Effect.as(path.join(to, path.relative(folder, inner))),
+      Effect.orElseSucceed(() => inner)
+    )
+  }
+  return { folder, keep }
 })
 
 /** A copy of a run in a folder. */
@@ -285,10 +294,11 @@ export const own: (
     Effect.suspend(() => whole ? store(null) : Effect.ignore(release)).pipe(
       Effect.catchIf(({ kind }) => kind === "superseded", () => Effect.void),
       Effect.catch((error) =>
-        Effect.andThen(
-          keep,
-          Effect.logError(`${url}: the last changes were not stored (${error.finding}). They are in ${folder}`)
-        )
+        Effect.flatMap(keep(folder), (place) =>
+          Effect.logError(
+            `${url}: the last changes were not stored (${error.finding}). They are in ${place}. The same command goes on ` +
+              "without them, from what was stored last"
+          ))
       )
     )
   )

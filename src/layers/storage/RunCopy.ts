@@ -11,7 +11,7 @@ export type Part = "whole" | "head" | "name"
 
 /** The folder, its fetching and its storing. */
 export interface RunCopy {
-  /** Fetches files, each atomically; default the whole of each. */
+  /** Fetches files, each atomically; default the whole of each. The folder then holds no others. */
   readonly fetch: (
     wanted: Contents,
     partOf?: (name: string) => Part
@@ -70,12 +70,6 @@ export const make = (files: Files.Files, storage: S3.S3, folder: string): RunCop
     seen.set(name, { version: yield* Files.version(file), sha256 })
   })
 
-  const fetch: RunCopy["fetch"] = (wanted, partOf = () => "whole") =>
-    Effect.forEach(Object.entries(wanted), ([name, stored]) => fetchOne(name, stored, partOf(name)), {
-      concurrency: 4,
-      discard: true
-    })
-
   const sha256Of = Effect.fnUntraced(function*(name: string, file: string, size: number) {
     const version = yield* Files.version(file)
     const known = seen.get(name)
@@ -98,6 +92,20 @@ export const make = (files: Files.Files, storage: S3.S3, folder: string): RunCop
         Effect.map(Files.onFailure(file)(fs.stat(file)), ({ size, type }) => ({ file, name, type, size: Number(size) }))
     )
     return known.filter(({ type }) => type === "File")
+  })
+
+  const remove = (name: string) => {
+    seen.delete(name)
+    return Files.onFailure(name)(fs.remove(path.join(folder, name), { force: true }))
+  }
+
+  const fetch: RunCopy["fetch"] = Effect.fnUntraced(function*(wanted, partOf = () => "whole") {
+    yield* Effect.forEach(Object.entries(wanted), ([name, stored]) => fetchOne(name, stored, partOf(name)), {
+      concurrency: 4,
+      discard: true
+    })
+    // An earlier try may have left files of a list that has changed meanwhile.
+    for (const { name } of yield* found) if (wanted[name] === undefined) yield* remove(name)
   })
 
   const isSame: RunCopy["isSame"] = Effect.fnUntraced(function*(base) {
@@ -133,7 +141,7 @@ export const make = (files: Files.Files, storage: S3.S3, folder: string): RunCop
       const other = theirs[name]
       if (other?.sha256 === before || mine[name]?.sha256 !== before) continue
       if (other !== undefined) yield* fetchOne(name, other, "whole")
-      else yield* Files.onFailure(name)(fs.remove(path.join(folder, name), { force: true }))
+      else yield* remove(name)
     }
   })
 

@@ -309,6 +309,65 @@ describe("Runs on object storage", () => {
       for (const stop of stopsOf(requests)) assert.isUndefined(yield* once(stop), `request ${stop}`)
     })))
 
+  it.live("stay in the caches where their last changes could not be stored, also after others have worked there", () =>
+    onServer(Effect.fnUntraced(function*({ home, opened, provided, server }) {
+      let isRefusing = false
+      server.before = () => isRefusing ? "refuse" : undefined
+      const exit = yield* Effect.exit(opened(Effect.gen(function*() {
+        yield* step(1, "first")
+        isRefusing = true
+        yield* Runs.Runs.use(({ log }) => log({ stage, step: 2, by: "lost" }))
+      })))
+      isRefusing = false
+      assert.isTrue(Exit.isSuccess(exit))
+      const storage = join(home, "patchword", "storage")
+      const [kept, ...others] = readdirSync(storage)
+      assert.deepStrictEqual(others, [])
+      assert.match(kept!, /^kept-/)
+      yield* Effect.scoped(RemoteRuns.workspace).pipe(Effect.provide([NodeServices.layer, provided], { local: true }))
+      assert.deepStrictEqual(readdirSync(storage), [kept])
+      const rows = Object.entries(filesOf(storage)).find(([name]) => name.endsWith("log.jsonl"))?.[1]
+      assert.include(rows, "lost")
+    })))
+
+  it.live("get nothing of a checkpoint that goes while somebody copies them", () =>
+    onServer(Effect.fnUntraced(function*(place) {
+      const { opened, server, stored } = place
+      const named = (name: string): RemoteRuns.Part => name.endsWith(".safetensors") ? "name" : "whole"
+      const once = Effect.fnUntraced(function*(stop: number) {
+        server.objects.clear()
+        let requests = Infinity
+        let left = 0
+        yield* opened(Effect.gen(function*() {
+          yield* step(1, "owner")
+          yield* step(2, "owner")
+          const context = yield* Effect.context<Runs.Runs | Checkpoints.Checkpoints>()
+          server.before = () =>
+            requests-- === 0
+              ? Effect.runPromise(
+                step(3, "owner").pipe(Effect.andThen(step(4, "owner")), Effect.provide(context), Effect.orDie)
+              )
+              : undefined
+          requests = stop
+          const guest = yield* copied(place, `guest-${stop}`, named)
+          noted(guest.folder, "seen")
+          yield* guest.store
+          left = requests
+          requests = Infinity
+          yield* step(5, "owner")
+        }))
+        if (left > 0) return stop - left
+        const files = yield* stored
+        assert.strictEqual(files["notes.jsonl"], "seen\n", `request ${stop}`)
+        const steps = Object.keys(files).flatMap((name) => /step-0*(\d+)\/state/.exec(name)?.[1] ?? [])
+        assert.deepStrictEqual(steps, ["4", "5"], `request ${stop}`)
+        return undefined
+      })
+      const requests = yield* once(1000)
+      assert.isDefined(requests)
+      for (let stop = 0; stop < requests; stop++) assert.isUndefined(yield* once(stop), `request ${stop}`)
+    })))
+
   it.live("tell no credentials, wherever they stand", () =>
     onServer(Effect.fnUntraced(function*({ server }) {
       const failed = (url: string, endpoint: string) =>

@@ -13,7 +13,7 @@ export interface Asked {
 export interface Server {
   readonly endpoint: string
   readonly objects: Map<string, Buffer>
-  before: (asked: Asked) => Promise<"fail" | "cut" | void> | void
+  before: (asked: Asked) => Promise<"fail" | "refuse" | "cut" | void> | "refuse" | void
 }
 
 const etagOf = (body: Buffer): string => `"${createHash("md5").update(body).digest("hex")}"`
@@ -89,6 +89,7 @@ export const serve = Effect.acquireRelease(
       const { headers, method = "" } = request
       const asked = { method, key: decodeURIComponent(pathname.slice(1)), query, headers }
       const fault = await server.before(asked)
+      if (fault === "refuse") return response.writeHead(403).end("<Error><Code>AccessDenied</Code></Error>")
       if (fault === "fail") return response.writeHead(503).end("<Error><Code>SlowDown</Code></Error>")
       const { body, etag, modified, status } = answer(asked, Buffer.concat(parts))
       if (fault === "cut") return request.socket.destroy()
