@@ -66,6 +66,10 @@ describe("patchword runs", () => {
       const [{ id, text }] = noted["notes"] as readonly [{ id: string; text: string }]
       assert.strictEqual(text, "with <more> codes")
       assert.match(yield* said("runs", "list", folder, "--tag", "paper"), /one(?![^]*two)/)
+      const none = (place: string) => said("runs", "list", place, "--tag", "none")
+      assert.strictEqual(yield* none(folder), `none of the 2 runs in ${folder} has the tag none`)
+      assert.strictEqual(yield* none(one), `the run in ${one} does not have the tag none`)
+      assert.strictEqual(yield* none(join(one, "results")), `no runs in ${join(one, "results")}`)
       assert.match(yield* said("runs", "show", one), /notes +\S+ \S+ +with <more> codes/)
       assert.match(yield* said("inspect", join(one, "notes.jsonl")), /^is +the tags and notes of a run$/m)
       yield* said("runs", "note", one, "--remove", id)

@@ -3,6 +3,7 @@ import { Effect, Schema } from "effect"
 import { readFileSync } from "node:fs"
 import * as Config from "../../src/domain/config/Config.ts"
 import * as Presets from "../../src/domain/config/presets/Presets.ts"
+import { PretrainConfig } from "../../src/domain/config/PretrainConfig.ts"
 import { TokenizerConfig } from "../../src/domain/config/TokenizerConfig.ts"
 import * as Diagnosis from "../../src/domain/health/Diagnosis.ts"
 import * as HealthFigure from "../../src/domain/health/HealthFigure.ts"
@@ -127,6 +128,26 @@ describe("the diagnosis of a pretrained network", () => {
   it("begins with a network that guesses", () => {
     const found = Diagnosis.ofBackbone(tiny.pretrain, { lossOverEntropy: 1.01, tokenSimilarity: 1 })
     assert.deepStrictEqual(found.map(({ illness }) => illness), ["guessing", "collapsedFeatures"])
+  })
+
+  it("advises no share of masked patches that already holds", () => {
+    const asked = (count: number) => {
+      const config = Effect.runSync(Config.merge(PretrainConfig, "test")(tiny.pretrain, { mask: { count } }))
+      const [{ cause, change, evidence }] = Diagnosis.ofBackbone(config, { lossOverEntropy: 1.01 }) as [
+        Diagnosis.Finding
+      ]
+      return [
+        cause.includes("masked"),
+        ...[evidence, change].map((lines) => lines.find((line) => line.startsWith("mask")))
+      ]
+    }
+    assert.strictEqual(tiny.pretrain.vit.patches, 36)
+    for (const count of [14, 15]) assert.deepStrictEqual(asked(count), [false, undefined, undefined], `${count}`)
+    const change = "mask.count: at most 15, about 40 % of the patches, as published"
+    assert.deepStrictEqual(asked(16), [true, "mask.count: 16 of 36", change])
+    for (const { pretrain } of [Presets.tiny, Presets.base, Presets.large]) {
+      assert.notInclude(JSON.stringify(Diagnosis.ofBackbone(pretrain, { lossOverEntropy: 1.01 })), "mask")
+    }
   })
 })
 

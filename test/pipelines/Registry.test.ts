@@ -14,6 +14,7 @@ import * as Comparison from "../../src/pipelines/runs/Comparison.ts"
 import * as Registry from "../../src/pipelines/runs/Registry.ts"
 import * as RunCurves from "../../src/pipelines/runs/RunCurves.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
+import * as RunFacts from "../../src/studio/pages/RunFacts.ts"
 import { machine, micro, recording } from "./kit.ts"
 import { lock, result, rows, run, steps, write } from "./runFolders.ts"
 
@@ -333,6 +334,7 @@ describe("Registry", () => {
         split: "val",
         images: 10,
         methods: { decoder: { psnr: { mean: psnr, interval: [psnr - 1, psnr + 1] }, ssim: { mean: 0.5 } } },
+        codeAccuracy: 0.25,
         digests: { images: "i" },
         settings: {},
         computedOn: result().computedOn,
@@ -342,10 +344,13 @@ describe("Registry", () => {
       run(at("drawn", "two"), { "results/decoder-val-2.json": drawn(25) })
       const { figures } = yield* Comparison.diff([at("drawn", "one"), at("drawn", "two")])
       assert.deepStrictEqual(figures.map(({ name }) => name), [
+        "decoder/decoder/val/codeAccuracy",
         "decoder/decoder/val/decoder/psnr",
         "decoder/decoder/val/decoder/ssim"
       ])
-      assert.match(Comparison.verdict(figures[0]!, 1), /^\+5, 95 %: \+3\.586 to \+6\.414: a clear difference$/)
+      assert.match(Comparison.verdict(figures[1]!, 1), /^\+5, 95 %: \+3\.586 to \+6\.414: a clear difference$/)
+      assert.match(RunsText.show(yield* Registry.read(at("drawn", "one"))), /codeAccuracy +25\.0 % of patches +10$/m)
+      assert.strictEqual(RunFacts.value(figures[0]!.figures[0]!), "25.0\u202f% of patches")
       assert.strictEqual((yield* best([at("drawn")], "decoder/psnr"))[0]!.figure.value, 25)
     })))
 

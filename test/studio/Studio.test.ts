@@ -11,6 +11,7 @@ import * as PartProblems from "../../src/pipelines/artifacts/PartProblems.ts"
 import * as HealthFile from "../../src/pipelines/doctor/HealthFile.ts"
 import * as Registry from "../../src/pipelines/runs/Registry.ts"
 import * as Exported from "../../src/studio/Exported.ts"
+import * as Views from "../../src/studio/pages/Views.ts"
 import * as Events from "../../src/studio/server/Events.ts"
 import * as News from "../../src/studio/server/News.ts"
 import * as Sharing from "../../src/studio/server/Sharing.ts"
@@ -146,6 +147,15 @@ describe("the server of the studio", () => {
       const exported = yield* Exported.render(runs)
       assert.include(exported, told("health.json"))
       assert.notInclude(exported + overview, "xyzzy")
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("has a row in its guide for each page of a run", () =>
+    Effect.gen(function*() {
+      const guide = yield* (yield* FileSystem.FileSystem).readFileString("docs/studio.md")
+      const rows = [...guide.slice(guide.indexOf("| Overview |")).matchAll(/^\| ([^|]+) \|/gm)].map(([, title]) =>
+        title
+      )
+      assert.deepStrictEqual(rows.slice(0, Views.all.length), Views.all.map(({ title }) => title))
     }).pipe(Effect.provide(NodeServices.layer)))
 
   it.effect("compares with the first run of the address, and tells names that no run has", () =>

@@ -59,7 +59,11 @@ const list = RunPlace.command(
         onSome: (asked) => all.filter(({ tags }) => tags.includes(asked))
       })
       if (json) return yield* Console.log(Print.json({ runs: runs.map(brief) }))
-      yield* Console.log(runs.length === 0 ? `no runs in ${searched(given.folders).join(", ")}` : RunsText.list(runs))
+      yield* Console.log(
+        runs.length > 0
+          ? RunsText.list(runs)
+          : RunsText.none(searched(given.folders), all.length, Option.getOrUndefined(tag))
+      )
     }).pipe(Failure.mapErrors)
 ).pipe(
   Command.withDescription("list the runs in folders: state, stage, steps, time, tags"),

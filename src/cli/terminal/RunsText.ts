@@ -50,11 +50,23 @@ export const list = (runs: ReadonlyArray<Run>): string =>
     })
   ]).join("\n")
 
+/** Says that no run is listed: none of the `count` runs in the folders has the tag, or there is none. */
+export const none = (folders: ReadonlyArray<string>, count: number, tag: string | undefined): string => {
+  const where = folders.join(", ")
+  if (tag === undefined || count === 0) return `no runs in ${where}`
+  return count === 1
+    ? `the run in ${where} does not have the tag ${tag}`
+    : `none of the ${count} runs in ${where} has the tag ${tag}`
+}
+
 const number = (value: number): string => String(Number(value.toPrecision(4)))
 
 /** A value of a figure: a share in percent. */
-const value = (figure: Figure | undefined): string =>
-  figure === undefined ? "" : figure.share ? `${Print.percent(figure.value)} %` : number(figure.value)
+const value = (figure: Figure | undefined): string => {
+  if (figure === undefined) return ""
+  const { of, share, value: found } = figure
+  return [share ? `${Print.percent(found)} %` : number(found), ...(of === undefined ? [] : [`of ${of}`])].join(" ")
+}
 
 const interval = ({ interval: found, share }: Figure): string => {
   if (found === undefined) return ""

@@ -245,6 +245,9 @@ export const ofTokenizer = (config: TokenizerConfig, figures: Figures): Readonly
   return found
 }
 
+/** The published share of masked patches. */
+const MASKED = 0.4
+
 /** Finds what is wrong with a pretrained network. The root cause is first; an empty list means that nothing is. */
 export const ofBackbone = (config: PretrainConfig, figures: Figures): ReadonlyArray<Finding> => {
   const { aggregation, mask, optimizer, vit } = config
@@ -253,20 +256,22 @@ export const ofBackbone = (config: PretrainConfig, figures: Figures): ReadonlyAr
     otherRate(optimizer.lr, 0.0015),
     "train for more steps (optimizer.duration)"
   ]
+  const most = Math.ceil(MASKED * vit.patches)
+  const isTooMuch = mask.count > most
   const guessing = outside(figures, ["lossOverEntropy", "accuracyOverChance"])
   if (guessing.length > 0) {
     found.push({
       illness: "guessing",
       title: "the network only knows how frequent codes are",
-      cause:
-        "It has not learned from the visible patches yet: the learning rate is too low or too high, the training is too " +
-        "short, or too much is masked.",
+      cause: `It has not learned from the visible patches yet: the learning rate is too low or too high, ${
+        isTooMuch ? "the training is too short, or too much is masked" : "or the training is too short"
+      }.`,
       evidence: [
         ...told(figures, guessing),
         `optimizer.lr: ${optimizer.lr}`,
-        `mask.count: ${mask.count} of ${vit.patches}`
+        ...(isTooMuch ? [`mask.count: ${mask.count} of ${vit.patches}`] : [])
       ],
-      change: [...rate, "mask.count: about 40 % of the patches, as published"]
+      change: [...rate, ...(isTooMuch ? [`mask.count: at most ${most}, about 40 % of the patches, as published`] : [])]
     })
   }
   const alike = outside(figures, ["tokenSimilarity", "tokenSpread"])

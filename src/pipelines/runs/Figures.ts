@@ -37,9 +37,13 @@ export const ofFidelity = (result: Fidelity): ReadonlyArray<Figure> => {
     ...(digests["images"] === undefined ? {} : { measuredOn: digests["images"] })
   }
   return [
-    ...(codeAccuracy === undefined
-      ? []
-      : [{ name: `${name}/codeAccuracy`, value: codeAccuracy, share: true, ...measured }]),
+    ...(codeAccuracy === undefined ? [] : [codeAccuracy]).map((value): Figure => ({
+      name: `${name}/codeAccuracy`,
+      value,
+      share: true,
+      of: "patches",
+      ...measured
+    })),
     ...Object.entries(methods).flatMap(([method, estimates]) =>
       Object.entries(estimates).map(([measure, { interval, mean }]): Figure => ({
         name: `${name}/${method}/${measure}`,
@@ -68,19 +72,19 @@ const NETWORKS = {
 } as const
 
 /** The figures of a report that have no result: `pretrain.maskedAccuracy`. */
-const OWN: ReadonlyArray<readonly [path: string, share: boolean]> = [
-  ["tokenizer.cosine", false],
-  ["tokenizer.usage", false],
-  ["tokenizer.perplexity", false],
-  ["pretrain.maskedAccuracy", true],
-  ["pretrain.loss", false]
+const OWN: ReadonlyArray<readonly [path: string, unit: Pick<Figure, "share" | "of">]> = [
+  ["tokenizer.cosine", { share: false }],
+  ["tokenizer.usage", { share: false }],
+  ["tokenizer.perplexity", { share: false }],
+  ["pretrain.maskedAccuracy", { share: true, of: "patches" }],
+  ["pretrain.loss", { share: false }]
 ]
 
-/** Returns the figures of a report. Accuracies get the interval that their number of images gives. */
+/** Returns the figures of a report. Shares of images get the interval that their number of images gives. */
 export const ofReport = (report: Report.Report): ReadonlyArray<Figure> => [
-  ...OWN.flatMap(([name, share]): ReadonlyArray<Figure> => {
+  ...OWN.flatMap(([name, unit]): ReadonlyArray<Figure> => {
     const value = Report.figure(report, name)
-    return value === undefined ? [] : [{ name, value, share }]
+    return value === undefined ? [] : [{ name, value, ...unit }]
   }),
   ...SETS.flatMap(([path, split]) =>
     Object.entries(NETWORKS).flatMap(([verb, networks]) =>

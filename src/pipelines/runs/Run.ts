@@ -50,6 +50,8 @@ export interface Figure {
   readonly value: number
   /** True for a share from 0 to 1. */
   readonly share: boolean
+  /** Present for a share of patches instead of images. It has no interval, because the patches of an image are not independent. */
+  readonly of?: "patches"
   /** The 95 % confidence interval, where it is known. */
   readonly interval?: readonly [low: number, high: number]
   /** Number of the images. */

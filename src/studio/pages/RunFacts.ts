@@ -15,8 +15,8 @@ export const present = ({ stages }: Pick<Run, "stages">): StageState | undefined
   stages.find(({ state: one }) => one === "running") ?? stages.at(-1)
 
 /** Formats the value of a figure. */
-export const value = ({ share, value: found }: Pick<Figure, "share" | "value">): string =>
-  share ? Numbers.percent(found) : Numbers.short(found)
+export const value = ({ of, share, value: found }: Pick<Figure, "of" | "share" | "value">): string =>
+  [share ? Numbers.percent(found) : Numbers.short(found), ...(of === undefined ? [] : [`of ${of}`])].join(" ")
 
 /** Formats the interval of a figure; nothing if it is not known. */
 export const interval = ({ interval: found, share }: Figure): string => {
