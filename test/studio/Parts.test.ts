@@ -1,11 +1,14 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FileSystem, Path } from "effect"
+import { Effect, FileSystem, Path, Runtime } from "effect"
+import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
+import * as Files from "../../src/layers/files/Files.ts"
+import * as Lock from "../../src/layers/files/Lock.ts"
 import * as CompletionSample from "../../src/layers/run/CompletionSample.ts"
 import * as LookFolder from "../../src/pipelines/look/LookFolder.ts"
 import * as Exported from "../../src/studio/Exported.ts"
-import { found } from "../cli/kit.ts"
-import { write } from "../e2e/atlasSample.ts"
+import { found, said } from "../cli/kit.ts"
+import { atlas as sample, write } from "../e2e/atlasSample.ts"
 import { makeRun } from "./kit.ts"
 
 const picture = { width: 1, height: 1, data: new Uint8Array(3) }
@@ -68,5 +71,29 @@ describe("the parts of a run", () => {
       assert.strictEqual(told.split("\n").length, 5)
       for (const name of ["attention of a cat", "val cat"]) assert.include(page, name)
       for (const name of ["pca of a cat", "test cat"]) assert.notInclude(page, name)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+
+  it.effect("are told to be begun where an atlas is not finished, with the command that goes on", () =>
+    Effect.gen(function*() {
+      const { at, fs, pages, problems } = yield* made
+      const told = Effect.gen(function*() {
+        const inspected = yield* Effect.flip(said("inspect", at("atlas")))
+        assert.strictEqual(inspected[Runtime.errorExitCode], 66)
+        const [first] = yield* problems
+        return [String(first), yield* pages, String(inspected)]
+      })
+      const [begun, again] = ["the atlas is not finished", "give the same command patchword atlas again to finish it"]
+      yield* fs.remove(at("atlas/index.json"))
+      for (const text of yield* told) {
+        for (const part of [`${begun} (0 images are scanned)`, again]) assert.include(text, part)
+      }
+      const atlas = JSON.stringify({ identity: sample.index, scanned: 7, computedOn: [] })
+      yield* fs.writeFile(at("atlas/scan.safetensors"), Safetensors.encode({}, { atlas }))
+      for (const text of yield* told) {
+        for (const part of [`${begun} (7 images are scanned)`, again]) assert.include(text, part)
+      }
+      yield* Lock.hold(yield* Files.make, at("atlas"))
+      for (const text of yield* told) assert.include(text, "wait for the process that makes it now")
+      assert.notInclude(yield* pages, "This run has no atlas")
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
 })

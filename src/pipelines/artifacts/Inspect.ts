@@ -35,7 +35,7 @@ import { MANIFEST } from "../../layers/teacher/FeatureCacheError.ts"
 import { About, Manifest } from "../../layers/teacher/FeatureCacheFolder.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import * as AtlasCheck from "../atlas/AtlasCheck.ts"
-import { AtlasDamaged } from "../atlas/AtlasError.ts"
+import { AtlasDamaged, NoAtlas } from "../atlas/AtlasError.ts"
 import * as AtlasIndex from "../atlas/AtlasIndex.ts"
 import * as AtlasState from "../atlas/AtlasState.ts"
 import * as Decoder from "../trained/Decoder.ts"
@@ -233,7 +233,7 @@ export class Unknown extends TaggedError<Unknown>()("Unknown", { problem: Schema
 /** A path cannot be inspected. `reason` has the cause, and its exit code. */
 export class InspectError extends TaggedError<InspectError>()("InspectError", {
   path: Schema.String,
-  reason: Schema.Union([Unknown, Unreadable, AtlasDamaged, Artifact.NoStage, Files.FileError])
+  reason: Schema.Union([Unknown, Unreadable, NoAtlas, AtlasDamaged, Artifact.NoStage, Files.FileError])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason[Runtime.errorExitCode]
   get finding() {
@@ -459,7 +459,10 @@ const makeInspect = Effect.gen(function*() {
     const folder = path.basename(given) === AtlasIndex.INDEX ? path.dirname(given) : given
     if (path.basename(folder) !== AtlasIndex.FOLDER) return undefined
     const text = yield* Files.ifThere(files.readText(path.join(folder, AtlasIndex.INDEX)))
-    if (Option.isNone(text)) return undefined
+    if (Option.isNone(text)) {
+      const told = yield* AtlasState.unfinished(files, folder)
+      return told.scanned === null ? undefined : yield* told
+    }
     const index = yield* AtlasState.parse(text.value)
     yield* AtlasCheck.all(files, folder, index)
     return AtlasFolder.make({

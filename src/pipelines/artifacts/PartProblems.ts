@@ -15,7 +15,7 @@ import * as OtherWeights from "./OtherWeights.ts"
 
 const sentence = ({ finding, remedy }: Told): string => `${finding}; ${remedy}`
 
-/** Returns a sentence on each part of a run that is damaged, or was made of other weights than the run has now. */
+/** Returns a sentence on each part of a run that is damaged or not finished, or was made of other weights than the run has now. */
 export const of = Effect.fnUntraced(
   function*(run: Run): Effect.fn.Return<ReadonlyArray<string>, never, FileSystem.FileSystem | Path.Path> {
     const { path: folder } = run
@@ -37,10 +37,7 @@ export const of = Effect.fnUntraced(
       yield* tolerant(
         Atlas.open(folder).pipe(
           Effect.asSome,
-          Effect.catchIf(
-            (error) => error.reason._tag === "NoAtlas",
-            () => Effect.succeedNone
-          )
+          Effect.catchIf(Atlas.isNone, () => Effect.succeedNone)
         ),
         Option.none()
       )

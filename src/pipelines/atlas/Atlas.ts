@@ -18,7 +18,7 @@ import type * as Safetensors from "../../domain/weights/Safetensors.ts"
 import * as Files from "../../layers/files/Files.ts"
 import { readAt } from "../../layers/files/ReadAt.ts"
 import * as AtlasCheck from "./AtlasCheck.ts"
-import { AtlasDamaged, AtlasError, NoAtlas, within } from "./AtlasError.ts"
+import { AtlasDamaged, AtlasError, within } from "./AtlasError.ts"
 import * as AtlasIndex from "./AtlasIndex.ts"
 import * as AtlasState from "./AtlasState.ts"
 import type * as CodeScan from "./CodeScan.ts"
@@ -26,6 +26,10 @@ import * as Thumbnails from "./Thumbnails.ts"
 
 export { AtlasDamaged, AtlasError, NoAtlas, OtherAtlas, TooManyPatches } from "./AtlasError.ts"
 export { type AtlasIndex, type Figures, FOLDER, picture, type PictureKind, PICTURES } from "./AtlasIndex.ts"
+
+/** Tests whether a run has no atlas, also none that was begun. */
+export const isNone = (error: { readonly _tag: string }): boolean =>
+  error instanceof AtlasError && error.reason._tag === "NoAtlas" && error.reason.scanned === null
 
 /** An opened atlas. Its arrays are in memory, and the codes of images are read when they are asked for. */
 export interface Atlas {
@@ -61,10 +65,7 @@ export const open: (
     const folder = files.path.join(directory, AtlasIndex.FOLDER)
     const read = Effect.gen(function*() {
       const text = yield* Files.ifThere(files.readText(files.path.join(folder, AtlasIndex.INDEX)))
-      if (Option.isNone(text)) {
-        const saved = yield* AtlasState.peek(files, folder)
-        return yield* new NoAtlas({ scanned: Option.isNone(saved) ? null : saved.value.scanned })
-      }
+      if (Option.isNone(text)) return yield* yield* AtlasState.unfinished(files, folder)
       const index = yield* AtlasState.parse(text.value)
       const tensors = yield* AtlasCheck.arrays(files, folder, index)
       const atlas: Atlas = { folder, index, tensors, lost: yield* AtlasCheck.lost(files, folder, index, tensors) }

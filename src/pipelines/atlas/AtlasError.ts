@@ -5,10 +5,12 @@ import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Lock from "../../layers/files/Lock.ts"
 
-/** The run has no atlas. */
+/** The run has no atlas, or it is not finished. */
 export class NoAtlas extends TaggedError<NoAtlas>()("NoAtlas", {
-  /** Number of images that an unfinished scan has read; null if none was begun. */
-  scanned: Schema.NullOr(Schema.Int)
+  /** Number of images that an unfinished scan has kept; null if none was begun. */
+  scanned: Schema.NullOr(Schema.Int),
+  /** True if a process makes it. */
+  isHeld: Schema.Boolean
 }) {
   override readonly [Runtime.errorExitCode] = 66
   get finding() {
@@ -17,8 +19,9 @@ export class NoAtlas extends TaggedError<NoAtlas>()("NoAtlas", {
       : `the atlas is not finished (${this.scanned} images are scanned)`
   }
   get remedy() {
-    return this.scanned === null
-      ? "make one by patchword atlas"
+    if (this.scanned === null) return "make one by patchword atlas"
+    return this.isHeld
+      ? "wait for the process that makes it now"
       : "give the same command patchword atlas again to finish it"
   }
 }

@@ -6,8 +6,9 @@ import * as Json from "../../domain/values/Json.ts"
 import * as Quantity from "../../domain/values/Quantity.ts"
 import * as Safetensors from "../../domain/weights/Safetensors.ts"
 import * as Files from "../../layers/files/Files.ts"
+import * as Lock from "../../layers/files/Lock.ts"
 import { readAt } from "../../layers/files/ReadAt.ts"
-import { AtlasDamaged, OtherAtlas } from "./AtlasError.ts"
+import { AtlasDamaged, NoAtlas, OtherAtlas } from "./AtlasError.ts"
 import * as AtlasIndex from "./AtlasIndex.ts"
 import * as CodeScan from "./CodeScan.ts"
 
@@ -58,6 +59,19 @@ export const peek = Effect.fnUntraced(function*(files: Files.Files, folder: stri
     ({ message }) => damaged(message)
   )
   return Option.some(saved)
+})
+
+const { ARRAYS, IMAGES, NAMES, PICTURES, THUMBNAILS } = AtlasIndex
+const MADE: ReadonlySet<string> = new Set([ARRAYS, IMAGES, NAMES, THUMBNAILS, ...PICTURES])
+
+/** Tells how far an atlas without a description is. Fails with `AtlasDamaged` if its scan is damaged. */
+export const unfinished = Effect.fnUntraced(function*(files: Files.Files, folder: string) {
+  const saved = yield* peek(files, folder)
+  const names = yield* Files.ifThere(Files.onFailure(folder)(files.fs.readDirectory(folder)))
+  const owner = Option.getOrUndefined(yield* Lock.owner(files, folder))
+  const isHeld = owner !== undefined && owner.alive !== false
+  const isBegun = isHeld || Option.exists(names, (found) => found.some((name) => MADE.has(name)))
+  return new NoAtlas({ scanned: Option.isSome(saved) ? saved.value.scanned : isBegun ? 0 : null, isHeld })
 })
 
 /** Reads a saved scan into an empty one. Fails with `AtlasDamaged`. */

@@ -158,7 +158,7 @@ export const render = (place: Place): Effect.Effect<Viewed | undefined, Atlas.At
       return viewed === undefined || note === undefined ? viewed : { ...viewed, main: html`${note}${viewed.main}` }
     })),
     Effect.catchIf(
-      (error) => error._tag === "AtlasError" && error.reason._tag === "NoAtlas",
+      Atlas.isNone,
       () =>
         Effect.succeed<Viewed>({
           main: missing("This run has no atlas of its codes.", `patchword atlas ${place.run.path} --images IMAGES`)
