@@ -8,6 +8,7 @@ import * as Files from "../layers/files/Files.ts"
 import { Images } from "../layers/images/Images.ts"
 import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
 import { Progress } from "../layers/run/Progress.ts"
+import * as SharedWork from "../layers/storage/SharedWork.ts"
 import * as FeatureCache from "../layers/teacher/FeatureCache.ts"
 import * as Teacher from "../layers/teacher/Teacher.ts"
 import * as CacheShards from "./CacheShards.ts"
@@ -135,7 +136,7 @@ const prepared = Effect.fnUntraced(function*(
  * Steps are identified by the images' digest. It depends on names and sizes alone if images were not opened (`check: "names"`).
  * `again` checks all of them once more.
  *
- * With `shards`, see `SharedWork`. A kill at any time leaves a cache from which the same bytes come.
+ * With `shards`, see `SharedWork`. It is another folder than that of the cache. A kill at any time leaves a cache from which the same bytes come.
  *
  * Fails with 74 before it starts if the disk has too little space, with `ConfigError` for a teacher with other patches, with
  * `TooFewImages`, with `SharedWorkError`, and as the images, the teacher and the cache fail.
@@ -150,6 +151,7 @@ export const cacheFeatures = Effect.fn("patchword.cacheFeatures")(
         "give again (--again) to one process, without shards (--shards)"
       )
     }
+    if (shards !== undefined) yield* SharedWork.checkPlace(shards, directory)
     const { about, computedOn, config, sharedIn, shownOf, training, views, viewsOf } = yield* prepared(given, options)
     const { encoder, optimizer: { batchSize } } = config
     const { steps } = training

@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FileSystem } from "effect"
+import { Effect, FileSystem, Runtime } from "effect"
 import * as Presets from "../../src/domain/config/presets/Presets.ts"
 import { checkStages } from "../../src/pipelines/CheckStages.ts"
 import { said } from "./kit.ts"
@@ -70,6 +70,21 @@ describe("the stages of a job", () => {
         yield* told("cache", "cache", "--shards", "s", "--set", "pretrain.optimizer.lr=1"),
         "expected a value of tokenizer"
       )
+      const folder =
+        "--shards: expected another place than that of the result, codes.safetensors, got codes.safetensors/"
+      const same = ["--shards", "codes.safetensors/", "--images", "none"]
+      assert.include(yield* told("cache", "codes.safetensors", "--shards", "codes.safetensors/"), folder)
+      assert.include(
+        yield* told("encode", "run", "--out", "codes.safetensors", "--shards", "codes.safetensors/"),
+        folder
+      )
+      const alone = [["tokenizer", "cache", "codes.safetensors"], ["encode", "run", "--out", "codes.safetensors"]]
+      for (const words of alone) {
+        const error = yield* Effect.flip(said(...words, ...same))
+        assert.include(String(error), "--shards: expected another place than that of the result")
+        assert.include(String(error), "/codes.safetensors, got codes.safetensors/")
+        assert.strictEqual((error as { readonly [Runtime.errorExitCode]?: number })[Runtime.errorExitCode], 64)
+      }
       assert.include(yield* told("cache", "cache", "--shards", "s", "--workers", "0"), "--workers: expected 1 or more")
       assert.include(yield* told("encode", "run", "--out", "codes.safetensors"), "--shards is missing")
       assert.isFalse(yield* (yield* FileSystem.FileSystem).exists("none"))

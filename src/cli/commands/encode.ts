@@ -41,6 +41,9 @@ export const flags = {
 /** The command. */
 export const encode = RunPlace.command("encode", { tokenizer: "networks" }, flags, (given) =>
   Effect.gen(function*() {
+    if (Option.isSome(given.out) && Option.isSome(given.shards)) {
+      yield* SharedWork.checkPlace(given.shards.value, given.out.value)
+    }
     // Where all shards are made, the files may be those that a process wrote of them before it was killed.
     const isMade = Option.isSome(given.shards) && (yield* SharedWork.isMade(given.shards.value))
     yield* OutputFile.check({

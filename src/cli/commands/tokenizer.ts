@@ -6,6 +6,7 @@ import { Preset } from "../../domain/config/Preset.ts"
 import * as Presets from "../../domain/config/presets/Presets.ts"
 import * as ComputedOn from "../../domain/values/ComputedOn.ts"
 import { Images } from "../../layers/images/Images.ts"
+import * as SharedWork from "../../layers/storage/SharedWork.ts"
 import { Teacher } from "../../layers/teacher/Teacher.ts"
 import * as Artifact from "../../pipelines/artifacts/Artifact.ts"
 import { cacheFeatures, computeFeatures } from "../../pipelines/CacheFeatures.ts"
@@ -96,6 +97,7 @@ const cache = RunPlace.command("cache", { teacher: "networks" }, cacheFlags, (gi
         "name it, or give --shards to help a process that fills a cache"
       )
     }
+    if (Option.isSome(folder) && Option.isSome(shards)) yield* SharedWork.checkPlace(shards.value, folder.value)
     yield* ConfigFlags.onlyOf(["tokenizer"], given)
     const preset = yield* ConfigFlags.resolve(given)
     const services = Layer.mergeAll(TeacherFlags.layer(given, preset), Print.progress(given.json)).pipe(

@@ -28,7 +28,8 @@
  * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
  * ```
  */
-import { Clock, Effect, type FileSystem, Option, type Path, Runtime, Schema } from "effect"
+import { Clock, Effect, type FileSystem, Option, Path, Runtime, Schema } from "effect"
+import * as Config from "../../domain/config/Config.ts"
 import * as Json from "../../domain/values/Json.ts"
 import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Files from "../files/Files.ts"
@@ -86,6 +87,17 @@ export class SharedWorkError extends TaggedError<SharedWorkError>()("SharedWorkE
     return this.reason.remedy
   }
 }
+
+/** Fails with `ConfigError` if the folder of the shards is the place of the result, a file or a folder. */
+export const checkPlace = Effect.fnUntraced(function*(folder: string, result: string) {
+  const { resolve } = yield* Path.Path
+  if (resolve(folder) !== resolve(result)) return
+  return yield* Config.refusal(
+    "--shards",
+    `expected another place than that of the result, ${result}, got ${folder}`,
+    "name a folder of its own for the shards, and delete it at the end"
+  )
+})
 
 /** The work of a folder. */
 export interface Work {

@@ -1,6 +1,7 @@
 /** `patchword jobs submit cache`: hands in a cache of a teacher's features, which several workers share. */
 import { Effect, Option } from "effect"
 import { Argument, Command } from "effect/cli"
+import * as SharedWork from "../../../layers/storage/SharedWork.ts"
 import * as ConfigFlags from "../../flags/ConfigFlags.ts"
 import * as RunPlace from "../../flags/RunPlace.ts"
 import * as Words from "../../flags/Words.ts"
@@ -26,6 +27,7 @@ export const cache = (root: () => Root) =>
     Effect.gen(function*() {
       const { folder, workers } = given
       yield* RunPlace.check(given, { teacher: "networks" })
+      yield* SharedWork.checkPlace(given.shards, folder)
       yield* ConfigFlags.onlyOf(["tokenizer"], given)
       yield* ConfigFlags.resolve(given)
       // Without a folder, a process only helps.

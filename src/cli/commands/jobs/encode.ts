@@ -1,6 +1,7 @@
 /** `patchword jobs submit encode`: hands in images to encode, which several workers share. */
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import * as SharedWork from "../../../layers/storage/SharedWork.ts"
 import * as Described from "../../flags/Described.ts"
 import * as OutputFile from "../../flags/OutputFile.ts"
 import * as RunPlace from "../../flags/RunPlace.ts"
@@ -30,6 +31,7 @@ export const encode = (root: () => Root) =>
     Effect.gen(function*() {
       yield* RunPlace.check(given, { tokenizer: "networks" })
       yield* OutputFile.checkName({ out: given.out, ending: ImageRows.ENDING })
+      yield* SharedWork.checkPlace(given.shards, given.out)
       // Without --out, a process only helps.
       const help = ["encode", given.tokenizer, ...Words.ofFlags(given, { ...own, shards: HandIn.shared.shards })]
       const words = [...help, ...Words.ofFlags(given, { out, replace })]
