@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Runtime, Schema } from "effect"
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { join, relative } from "node:path"
 import sharp from "sharp"
 import { afterAll, beforeAll } from "vitest"
 import { stringify } from "yaml"
@@ -77,7 +77,8 @@ describe("patchword decoder and patchword complete", () => {
       const none = yield* Effect.flip(said(...complete, "--examples", "0", "--out", at("none")))
       assert.include(String(none), "1 or more")
       const decode = ["--replace", "--visible", "decode", "--examples", "2"]
-      const again = yield* said(...complete, ...decode, "--out", at("completed"))
+      const again = yield* said(...complete, ...decode, "--out", relative("", at("completed")))
+      assert.match(again, new RegExp(`^folder +${at("completed")}$`, "m"))
       assert.deepStrictEqual(readdirSync(at("completed")).filter((name) => name.endsWith("-masked.png")).toSorted(), [
         "00-masked.png",
         "06-masked.png"

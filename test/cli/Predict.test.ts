@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { join, relative } from "node:path"
 import { afterAll, beforeAll } from "vitest"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Parameter from "../../src/nn/blocks/Parameter.ts"
@@ -62,7 +62,7 @@ describe("predict", () => {
       assert.strictEqual(table[0], `disc, 0.png  ${best!.class.padEnd(16)}  ${(100 * best!.probability).toFixed(1)} %`)
       assert.lengthOf(table, 3)
 
-      const csv = yield* found("predict", ...common, "--top", "2", "--out", at("out", "classes.csv"))
+      const csv = yield* found("predict", ...common, "--top", "2", "--out", relative("", at("out", "classes.csv")))
       assert.deepInclude(csv, { file: at("out", "classes.csv"), images: 3, top: 2 })
       assert.deepNestedInclude(csv, { "broken.train.count": 1 })
       const [header, ...rows] = readFileSync(at("out", "classes.csv"), "utf8").trim().split("\n")

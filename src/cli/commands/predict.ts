@@ -132,7 +132,7 @@ export const predict = RunPlace.command("predict", { network: "networks" }, {
     Flag.filter((top) => top >= 1, () => "1 or more"),
     Described.withDefault("the number of classes of each image, the most probable or the most frequent first", 5)
   ),
-  out: Flag.String("out").pipe(
+  out: Flag.Path("out").pipe(
     Described.optional(
       "a CSV file with the columns image, class_1, probability_1, ...; with a segmenter a folder of label maps, one PNG for each image",
       "none; a table is printed, or lines of JSON with --json"

@@ -145,7 +145,7 @@ const best = RunPlace.command("best", { folders: "facts" }, {
 const batch = RunPlace.command("batch", { run: "all" }, {
   run,
   ...EngineFlags.flags,
-  out: Flag.String("out").pipe(Described.optional("a page with the images, .html", "prints the shares alone")),
+  out: Flag.File("out").pipe(Described.optional("a page with the images, .html", "prints the shares alone")),
   replace: OutputFile.replace,
   json: Flags.json
 }, (given) =>

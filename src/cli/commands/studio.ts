@@ -33,7 +33,7 @@ export const studio = RunPlace.command("studio", { runs: "networks" }, {
       "127.0.0.1"
     )
   ),
-  export: Flag.String("export").pipe(
+  export: Flag.File("export").pipe(
     Described.optional("write the pages into this one HTML file instead, which needs no server", "none")
   ),
   replace: OutputFile.replaces("--export"),

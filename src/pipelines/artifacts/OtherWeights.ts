@@ -8,6 +8,7 @@ import * as Decoder from "../trained/Decoder.ts"
 import type * as RunDigests from "../trained/RunDigests.ts"
 
 const TOKENIZER = "Tokenizer"
+const BACKBONE = "Backbone"
 
 /** Something that was made of weights. */
 export interface Made {
@@ -17,6 +18,8 @@ export interface Made {
   readonly weights: string | undefined
   /** The kind of the network that it was made of, so that only such are compared; undefined for all kinds. */
   readonly kind: string | undefined
+  /** The stage that it was made of, where it is known. If the run has that stage, no other one is compared. */
+  readonly stage?: string
 }
 
 /** Describes an atlas. */
@@ -29,7 +32,7 @@ export const atlas = ({ tokenizer }: AtlasIndex.Identity): Made => ({
 /** Describes the completion of a split: by its tokenizer, by its network, and by its decoder. */
 export const completion = ({ split, weights }: CompletionSample.Sample): ReadonlyArray<Made> => [
   { what: `the completion of ${split} (its codes)`, weights: weights?.tokenizer, kind: TOKENIZER },
-  { what: `the completion of ${split} (its network)`, weights: weights?.backbone, kind: undefined },
+  { what: `the completion of ${split} (its network)`, weights: weights?.backbone, kind: BACKBONE },
   { what: `the completion of ${split} (its decoder)`, weights: weights?.decoder, kind: Decoder.NAME }
 ]
 
@@ -37,7 +40,8 @@ export const completion = ({ split, weights }: CompletionSample.Sample): Readonl
 export const look = ({ kind, network, weights }: LookFolder.Look): Made => ({
   what: `the ${kind === "pca" ? "picture of components" : "attention"} of ${network}`,
   weights,
-  kind: undefined
+  kind: undefined,
+  stage: network
 })
 
 /** Returns a sentence on each that was made of other weights. A run without finished weights has none to compare with. */
@@ -45,8 +49,9 @@ export const sentences = (
   made: ReadonlyArray<Made>,
   now: ReadonlyArray<RunDigests.StageDigest>
 ): ReadonlyArray<string> =>
-  made.flatMap(({ kind, weights, what }) => {
-    const compared = now.filter((one) => kind === undefined || one.kind === kind)
+  made.flatMap(({ kind, stage, weights, what }) => {
+    const own = now.filter((one) => one.stage === stage)
+    const compared = own.length > 0 ? own : now.filter((one) => kind === undefined || one.kind === kind)
     if (weights === undefined || compared.length === 0 || compared.some(({ digest }) => digest === weights)) return []
     const present = compared.map(({ digest, stage }) => `${stage} ${digest.slice(0, 12)}`).join(", ")
     return [
@@ -56,7 +61,7 @@ export const sentences = (
     ]
   })
 
-const EXAMINED: ReadonlySet<string | undefined> = new Set([TOKENIZER, "Backbone"])
+const EXAMINED: ReadonlySet<string | undefined> = new Set([TOKENIZER, BACKBONE])
 
 /** Returns a sentence on each stage that has gone on, begun or changed since the diagnosis, so that the report is not of its present state. */
 export const health = (

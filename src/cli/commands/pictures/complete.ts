@@ -60,7 +60,7 @@ export const complete = RunPlace.command("complete", {
     Flag.filter((count) => count >= 1, () => "1 or more"),
     Described.withDefault("the number of images that are written, spread over the split; figures are of all", 16)
   ),
-  out: Flag.String("out").pipe(Described.required(`the folder for the pictures, as PNG files, and for ${FIGURES}`)),
+  out: Flag.Directory("out").pipe(Described.required(`the folder for the pictures, as PNG files, and for ${FIGURES}`)),
   replace: Described.flag("replace", "replace a folder of such pictures at --out"),
   json: Flags.json
 }, (given) =>
