@@ -30,6 +30,7 @@ import {
   Option,
   Path,
   PlatformError,
+  Predicate,
   Runtime,
   Schema,
   Scope,
@@ -38,9 +39,9 @@ import {
 import { createHash, type Hash, randomBytes } from "node:crypto"
 import { constants } from "node:fs"
 import { type FileHandle, open, rmdir, stat, statfs } from "node:fs/promises"
-import { TaggedError } from "../../domain/values/TaggedError.ts"
+import { TaggedError, type Told } from "../../domain/values/TaggedError.ts"
 import * as Safetensors from "../../domain/weights/Safetensors.ts"
-import { Fences, Superseded } from "./Fence.ts"
+import { Fences } from "./Fence.ts"
 import * as RunLinks from "./RunLinks.ts"
 
 const SENTENCES = {
@@ -71,7 +72,11 @@ export const SPECIAL: Partial<Record<FileSystem.File.Type, string>> = {
   Socket: "socket"
 }
 
-/** An operation of the file system failed. */
+// What keeps a folder, such as object storage, fails with errors of its own.
+const isTold = (cause: unknown): cause is Told & { readonly [Runtime.errorExitCode]: number } =>
+  ["finding", "remedy", Runtime.errorExitCode].every((key) => Predicate.hasProperty(cause, key))
+
+/** An operation of the file system failed. A cause that says what to do speaks for it. */
 export class FileError extends TaggedError<FileError>()("FileError", {
   path: Schema.String,
   kind: Schema.Literals([
@@ -92,18 +97,20 @@ export class FileError extends TaggedError<FileError>()("FileError", {
   ]),
   cause: Schema.Defect()
 }) {
-  override readonly [Runtime.errorExitCode]: number = this.kind === "superseded"
+  override readonly [Runtime.errorExitCode]: number = isTold(this.cause)
+    ? this.cause[Runtime.errorExitCode]
+    : this.kind === "superseded"
     ? 73
     : NO_INPUT.has(this.kind)
     ? 66
     : 74
   get finding() {
-    if (this.cause instanceof Superseded) return `${this.path}: ${this.cause.finding}`
+    if (isTold(this.cause)) return `${this.path}: ${this.cause.finding}`
     const detail = DETAILED.has(this.kind) && this.cause instanceof Error ? ` (${this.cause.message})` : ""
     return `${this.path}: ${SENTENCES[this.kind][0]}${detail}`
   }
   get remedy() {
-    return this.cause instanceof Superseded ? this.cause.remedy : SENTENCES[this.kind][1]
+    return isTold(this.cause) ? this.cause.remedy : SENTENCES[this.kind][1]
   }
 }
 

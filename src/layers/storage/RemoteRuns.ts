@@ -216,7 +216,7 @@ const failed = (error: S3.S3Error | Files.FileError) =>
     ? error
     : error.reason._tag === "FileError"
     ? error.reason
-    : new Files.FileError({ path: error.url, kind: "other", cause: error })
+    : new Files.FileError({ path: error.url, kind: "other", cause: error.reason })
 
 /**
  * Becomes the owner of a run, or begins one, and fetches it into an empty folder. When the scope closes, it stores the last changes and

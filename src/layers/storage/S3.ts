@@ -127,8 +127,11 @@ const again = Schedule.exponential("200 millis").pipe(Schedule.jittered)
 
 type Reason = S3Error["reason"]
 
+/** Returns the message of the innermost cause. Those around it tell the address of the request. */
+const causeOf = (error: Error): string => error.cause instanceof Error ? causeOf(error.cause) : error.message
+
 const reached = Effect.mapError((error: Reason | HttpClientError): Reason =>
-  error._tag === "HttpClientError" ? new Unreachable({ detail: error.message }) : error
+  error._tag === "HttpClientError" ? new Unreachable({ detail: causeOf(error) }) : error
 )
 
 type Use<A> = (answer: HttpClientResponse) => Effect.Effect<A, Reason | HttpClientError>

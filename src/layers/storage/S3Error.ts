@@ -51,10 +51,11 @@ export class Refused extends TaggedError<Refused>()("Refused", { status: Schema.
 export class Unreachable extends TaggedError<Unreachable>()("Unreachable", { detail: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 69
   get finding() {
-    return `the server was not reached (${this.detail})`
+    return `the storage was not reached (${this.detail})`
   }
   get remedy() {
-    return "check the network and the address of the server (AWS_ENDPOINT_URL_S3), and try again"
+    return "check the network and the address of the server (AWS_ENDPOINT_URL_S3), and run the same command again: a training goes on " +
+      "from what is stored"
   }
 }
 

@@ -1,6 +1,6 @@
 import { NodePath, NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Exit, FileSystem, Layer, Option, type Path, Runtime } from "effect"
+import { Clock, ConfigProvider, Duration, Effect, Exit, FileSystem, Layer, Option, type Path, Runtime } from "effect"
 import {
   appendFileSync,
   existsSync,
@@ -111,6 +111,12 @@ const copied = Effect.fnUntraced(
   },
   (self, { provided }) => Effect.provide(self, [NodeServices.layer, provided], { local: true })
 )
+
+const hurried = <A, E, R>(self: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(Clock.Clock, (clock) => {
+    const sleep = (time: Duration.Duration) => Duration.toMillis(time) < 60_000 ? Effect.void : clock.sleep(time)
+    return Effect.provideService(self, Clock.Clock, Object.assign(Object.create(clock) as Clock.Clock, { sleep }))
+  })
 
 const noted = (folder: string, text: string) => appendFileSync(join(folder, "notes.jsonl"), `${text}\n`)
 
@@ -367,6 +373,41 @@ describe("Runs on object storage", () => {
       assert.isDefined(requests)
       for (let stop = 0; stop < requests; stop++) assert.isUndefined(yield* once(stop), `request ${stop}`)
     })))
+
+  it.live("say once that a training could not store, with the code of its reason", () =>
+    onServer(Effect.fnUntraced(function*({ opened, server, url }) {
+      const failure = (kind: "refuse" | "fail") =>
+        opened(Effect.gen(function*() {
+          yield* step(1, "first")
+          server.before = () => Promise.resolve(kind)
+          return yield* Effect.flip(step(2, "first"))
+        })).pipe(Effect.ensuring(Effect.sync(() => void (server.before = () => undefined))), hurried)
+      const refused = yield* failure("refuse")
+      assert.strictEqual(refused[Runtime.errorExitCode], 69)
+      assert.strictEqual(refused.message.split(url).length, 2)
+      assert.include(refused.message, "the server refused (403")
+      assert.include(refused.message, "check the bucket")
+      server.objects.clear()
+      const lost = yield* failure("fail")
+      assert.strictEqual(lost[Runtime.errorExitCode], 69)
+      assert.strictEqual(lost.message.split(url).length, 2)
+      assert.strictEqual(lost.message.split("not reached").length, 2)
+      assert.include(lost.message, "run the same command again: a training goes on")
+    })))
+
+  it.live("tell the cause of a connection that there is not, without the address of the request", () =>
+    Effect.gen(function*() {
+      const error = yield* RemoteRuns.runOf("s3://bucket/runs/one").pipe(
+        Effect.flip,
+        Effect.provide([Files.layerNode, environment("http://127.0.0.1:1", "never")], { local: true }),
+        hurried
+      )
+      assert.match(
+        error.finding,
+        /^s3:\/\/bucket\/runs\/one\S*: the storage was not reached \(connect ECONNREFUSED 127\.0\.0\.1:1\)$/
+      )
+      assert.strictEqual(error[Runtime.errorExitCode], 69)
+    }))
 
   it.live("tell no credentials, wherever they stand", () =>
     onServer(Effect.fnUntraced(function*({ server }) {
