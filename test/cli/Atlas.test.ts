@@ -71,7 +71,10 @@ describe("patchword atlas", () => {
       ) {
         const damaged = yield* Effect.flip(said(...command))
         assert.strictEqual(damaged[Runtime.errorExitCode], 65)
-        assert.match(String(damaged), /nearest\/\d+\.webp is damaged \(it is missing\); .*--replace/)
+        assert.match(
+          String(damaged),
+          /nearest\/\d+\.webp is damaged \(it is missing; it is the first of \d+ such files\); .*--replace/
+        )
       }
     }).pipe(Effect.provide(NodeServices.layer)))
 

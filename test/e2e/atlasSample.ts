@@ -80,7 +80,7 @@ export const atlas: Atlas.Atlas = {
     "classes.counts": int32([CODES, 1], () => 1),
     "classes.totals": int32([2], () => 14)
   },
-  lost: new Set()
+  lost: new Map()
 }
 
 /** Writes the atlas into a run folder, with the pictures of a few codes. */

@@ -241,7 +241,10 @@ describe("atlas", () => {
         }
         assert.match(yield* again("images.bin", (place) => fs.truncate(place, 40)), /images.bin is damaged.*--replace/)
         const gone = yield* again("nearest", (place) => fs.remove(place, { recursive: true }))
-        assert.match(gone, /nearest\/\d+\.webp is damaged \(it is missing\); .*--replace/)
+        assert.match(
+          gone,
+          /nearest\/\d+\.webp is damaged \(it is missing; it is the first of \d+ such files\); .*--replace/
+        )
         assert.match(
           yield* again("codes.safetensors", (place) => fs.truncate(place, 100)),
           /codes.safetensors is damaged \(.*cut off: it has 100 bytes, and needs \d+ or more\)/

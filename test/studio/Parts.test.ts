@@ -5,8 +5,10 @@ import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
 import * as Files from "../../src/layers/files/Files.ts"
 import * as Lock from "../../src/layers/files/Lock.ts"
 import * as CompletionSample from "../../src/layers/run/CompletionSample.ts"
+import * as Atlas from "../../src/pipelines/atlas/Atlas.ts"
 import * as LookFolder from "../../src/pipelines/look/LookFolder.ts"
 import * as Exported from "../../src/studio/Exported.ts"
+import * as Inside from "../../src/studio/server/Inside.ts"
 import { found, said } from "../cli/kit.ts"
 import { atlas as sample, write } from "../e2e/atlasSample.ts"
 import { makeRun } from "./kit.ts"
@@ -49,7 +51,7 @@ describe("the parts of a run", () => {
   it.effect("are named where they are damaged, on the pages and by show, and the whole ones are shown", () =>
     Effect.gen(function*() {
       const { at, fs, pages, problems } = yield* made
-      const lost = "is damaged (it is the first of 2399 pictures that are missing)"
+      const lost = "is damaged (it is missing; it is the first of 2399 such files)"
       const before = yield* problems
       assert.deepStrictEqual([before.length, before[0]?.includes(lost)], [1, true])
       assert.include(yield* pages, lost)
@@ -95,5 +97,36 @@ describe("the parts of a run", () => {
       yield* Lock.hold(yield* Files.make, at("atlas"))
       for (const text of yield* told) assert.include(text, "wait for the process that makes it now")
       assert.notInclude(yield* pages, "This run has no atlas")
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+
+  it.effect("are named where a link leads out of the run folder", () =>
+    Effect.gen(function*() {
+      const { at, fs, pages, problems } = yield* made
+      const outside = at("../outside.webp")
+      const picture = (yield* fs.readDirectory(at("look/attention-pretrain"))).find((name) =>
+        name.endsWith("-image.png")
+      )
+      const linked = ["atlas/thumbnails.bin", "atlas/patches/49.webp", `look/attention-pretrain/${picture}`]
+      yield* fs.copyFile(at(linked[1]!), outside)
+      for (const name of linked.slice(1)) {
+        yield* fs.remove(at(name))
+        yield* fs.symlink(outside, at(name))
+      }
+      const told = (name: string) => `${at(name)}: a link leads out of the run folder`
+      const [second, third] = [told(linked[1]!), told(linked[2]!)]
+      const named = (yield* problems).join("\n")
+      const page = yield* pages
+      assert.include(named, third)
+      assert.include(page, third)
+      assert.include(page, "pca of a cat")
+      assert.notInclude(page, "attention of a cat")
+      yield* fs.remove(at(linked[0]!))
+      yield* fs.symlink(outside, at(linked[0]!))
+      for (const text of [(yield* problems).join("\n"), yield* pages]) {
+        assert.include(text, "it is the first of 2401 such files")
+        assert.include(text, told(linked[0]!))
+      }
+      const { lost } = yield* Inside.within([at(".")])(Atlas.open(at(".")))
+      assert.strictEqual(lost.get("patches/49.webp"), second)
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
 })

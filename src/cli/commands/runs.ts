@@ -11,6 +11,7 @@ import * as Comparison from "../../pipelines/runs/Comparison.ts"
 import * as Registry from "../../pipelines/runs/Registry.ts"
 import * as Sample from "../../pipelines/runs/Sample.ts"
 import * as SampleView from "../../pipelines/runs/SampleView.ts"
+import * as Inside from "../../studio/server/Inside.ts"
 import * as Described from "../flags/Described.ts"
 import * as EngineFlags from "../flags/EngineFlags.ts"
 import * as Flags from "../flags/Flags.ts"
@@ -79,7 +80,7 @@ const show = RunPlace.command(
   (given) =>
     Effect.gen(function*() {
       const run = yield* Registry.read(given.run)
-      const found = { ...run, problems: [...run.problems, ...yield* PartProblems.of(run)] }
+      const found = { ...run, problems: [...run.problems, ...yield* Inside.within([run.path])(PartProblems.of(run))] }
       yield* Console.log(given.json ? Print.json(found) : RunsText.show(found))
     }).pipe(Failure.mapErrors)
 ).pipe(

@@ -37,12 +37,12 @@ export interface Atlas {
   readonly folder: string
   readonly index: AtlasIndex.AtlasIndex
   readonly tensors: Readonly<Record<string, Safetensors.Tensor>>
-  /** The pictures that must be there and are not, by their names in the folder. */
-  readonly lost: ReadonlySet<string>
+  /** The files that must be there and cannot be read, by their names in the folder, with their problems. */
+  readonly lost: ReadonlyMap<string, string>
 }
 
 /**
- * Returns a text that changes whenever the atlas of a run is made, made again, or removed, and when one of its pictures comes or goes. A reader who keeps
+ * Returns a text that changes whenever the atlas of a run is made, made again, or removed, and when one of its files comes or goes. A reader who keeps
  * an opened atlas compares it.
  */
 export const version = Effect.fnUntraced(function*(
@@ -50,7 +50,7 @@ export const version = Effect.fnUntraced(function*(
 ): Effect.fn.Return<string, Files.FileError, Path.Path> {
   const path = yield* Path.Path
   const parts = yield* Effect.forEach(
-    [AtlasIndex.INDEX, AtlasIndex.ARRAYS, ...AtlasIndex.PICTURES],
+    ["", AtlasIndex.INDEX, AtlasIndex.ARRAYS, ...AtlasIndex.PICTURES],
     (name) => Files.ifThere(Files.version(path.join(directory, AtlasIndex.FOLDER, name)))
   )
   return parts.map((part) => Option.getOrElse(part, () => "-")).join(", ")
@@ -221,20 +221,21 @@ export const used = (atlas: Atlas): ReadonlyArray<number> => {
   return Array.from(all.keys()).filter((one) => all[one]! > 0).toSorted((a, b) => all[b]! - all[a]! || a - b)
 }
 
-/** Tests whether a picture of a code is missing. */
+/** Tests whether a picture of a code is missing or cannot be read. */
 export const isLost = (atlas: Atlas, kind: AtlasIndex.PictureKind, code: number): boolean =>
   atlas.lost.has(AtlasIndex.picture(kind, code))
 
-/** Returns the error of the first picture of a code that is missing; undefined if all are there. */
+/** Returns the error of the first picture of a code that cannot be read; undefined if all can. */
 export const lostOf = (atlas: Atlas, code: number): AtlasDamaged | undefined => {
-  const name = AtlasCheck.picturesOf(atlas.tensors, code).find((one) => atlas.lost.has(one))
-  return name === undefined ? undefined : AtlasCheck.missing(name)
+  const problems = AtlasCheck.picturesOf(atlas.tensors, code).map((name) => [name, atlas.lost.get(name)] as const)
+  const first = problems.find(([, problem]) => problem !== undefined)
+  return first && new AtlasDamaged({ file: first[0], problem: String(first[1]) })
 }
 
-/** Returns an error that tells of all pictures that are missing; undefined if all are there. */
+/** Returns an error that tells of all files that cannot be read; undefined if all can. */
 export const lostOfAll = ({ folder, lost }: Atlas): AtlasError | undefined => {
-  const [first] = lost
-  return first === undefined ? undefined : new AtlasError({ folder, reason: AtlasCheck.missing(first, lost.size) })
+  const reason = AtlasCheck.lostOf(lost)
+  return reason && new AtlasError({ folder, reason })
 }
 
 /** An image and the codes of its patches, row-major. */

@@ -1,5 +1,5 @@
 /** Compares the files of a finished atlas with what its description records. */
-import { Effect, Option, Stream } from "effect"
+import { Effect, type FileSystem, Option, Stream } from "effect"
 import type * as Safetensors from "../../domain/weights/Safetensors.ts"
 import * as Files from "../../layers/files/Files.ts"
 import { AtlasDamaged } from "./AtlasError.ts"
@@ -71,7 +71,10 @@ export const picturesOf = (
     return most > 0 && Number(images!.data[code * most]) >= 0 ? [AtlasIndex.picture(kind, code)] : []
   })
 
-/** Returns the pictures that must be there and are not, in the order of their codes. */
+/**
+ * Returns the files that must be there and cannot be read, each with its problem: those of images, then the pictures in the order of their
+ * codes. Of files that are no links it reads the names alone.
+ */
 export const lost = Effect.fnUntraced(
   function*(
     files: Files.Files,
@@ -79,20 +82,45 @@ export const lost = Effect.fnUntraced(
     index: AtlasIndex.AtlasIndex,
     tensors: Readonly<Record<string, Safetensors.Tensor>>
   ) {
-    const there = new Set<string>()
-    for (const kind of AtlasIndex.PICTURES) {
+    const there = new Map<string, FileSystem.File.Type>()
+    for (const kind of ["", ...AtlasIndex.PICTURES]) {
       const place = files.path.join(folder, kind)
-      const names = yield* Files.ifThere(Files.onFailure(place)(files.fs.readDirectory(place)))
-      if (Option.isSome(names)) names.value.forEach((name) => there.add(`${kind}/${name}`))
+      const entries = yield* Files.ifThere(Files.onFailure(place)(files.fs.readDirectoryEntries(place)))
+      for (const { name, type } of Option.getOrElse(entries, () => [])) {
+        there.set(kind === "" ? name : `${kind}/${name}`, type)
+      }
     }
     const codes = Array.from({ length: index.figures.codes }, (_, code) => code)
-    return new Set(codes.flatMap((code) => picturesOf(tensors, code)).filter((name) => !there.has(name)))
+    const needed = [
+      AtlasIndex.NAMES,
+      ...(index.keepsImages ? [AtlasIndex.IMAGES] : []),
+      ...(index.thumbnails > 0 ? [AtlasIndex.THUMBNAILS] : []),
+      ...codes.flatMap((code) => picturesOf(tensors, code))
+    ]
+    const lost = new Map<string, string>()
+    for (const name of needed) {
+      const type = there.get(name)
+      if (type === undefined) lost.set(name, absent)
+      if (type === undefined || type === "File") continue
+      yield* Effect.catch(
+        files.regular(files.path.join(folder, name)),
+        ({ finding, kind }) => Effect.sync(() => lost.set(name, kind === "missing" ? absent : finding))
+      )
+    }
+    return lost
   }
 )
 
-/** Makes the error of a picture that is missing, the first of so many. */
-export const missing = (file: string, count = 1): AtlasDamaged =>
-  new AtlasDamaged({ file, problem: count === 1 ? absent : `it is the first of ${count} pictures that are missing` })
+/** Makes the error of the first file that cannot be read; undefined if all can. */
+export const lostOf = (lost: ReadonlyMap<string, string>): AtlasDamaged | undefined => {
+  const [first] = lost
+  if (first === undefined) return undefined
+  const [file, problem] = first
+  return new AtlasDamaged({
+    file,
+    problem: lost.size === 1 ? problem : `${problem}; it is the first of ${lost.size} such files`
+  })
+}
 
 /** Fails with `AtlasDamaged` if a file of a finished atlas is missing or is not the one that was written. */
 export const all = Effect.fnUntraced(
@@ -101,6 +129,7 @@ export const all = Effect.fnUntraced(
     yield* file(files, folder, AtlasIndex.NAMES, index.namesDigest)
     if (index.keepsImages) yield* file(files, folder, AtlasIndex.IMAGES, index.imagesDigest)
     if (index.thumbnails > 0) yield* file(files, folder, AtlasIndex.THUMBNAILS, index.thumbnailsDigest)
-    for (const name of yield* lost(files, folder, index, tensors)) return yield* missing(name)
+    const damaged = lostOf(yield* lost(files, folder, index, tensors))
+    if (damaged !== undefined) return yield* damaged
   }
 )

@@ -188,7 +188,7 @@ export const write: <A, E, R>(
   }
 )
 
-/** Reads the description of a folder. Fails with `LookError` if it is missing, damaged or none. */
+/** Reads the description of a folder. Fails with `LookError` if it is missing, damaged or none, or a picture is no file. */
 export const read: (folder: string) => Effect.Effect<Look, LookError, FileSystem.FileSystem | Path.Path> = Effect
   .fnUntraced(function*(folder) {
     const { path, readText, regular } = yield* Files.make
@@ -197,6 +197,13 @@ export const read: (folder: string) => Effect.Effect<Look, LookError, FileSystem
       Effect.andThen(readText(file)),
       Effect.flatMap((content) =>
         Effect.mapError(decode(content), (error) => new NoLook({ problem: Explain.of(error) }))
+      ),
+      Effect.tap(({ shown }) =>
+        Effect.forEach(
+          shown.flatMap(({ maps, picture }) => [picture, ...maps.map(({ file }) => file)]),
+          (name) => regular(path.join(folder, name)),
+          { discard: true }
+        )
       ),
       Effect.mapError((reason) => new LookError({ file, reason }))
     )

@@ -38,6 +38,9 @@ const guarded = Effect.fnUntraced(function*(
     ...fs,
     open: (file, options) => Effect.andThen(checkThere(file, "open"), fs.open(file, options)),
     readFile: (file) => Effect.andThen(checkThere(file, "readFile"), fs.readFile(file)),
+    stat: (file) => Effect.andThen(checkThere(file, "stat"), fs.stat(file)),
+    readDirectoryEntries: (file) =>
+      Effect.andThen(checkThere(file, "readDirectoryEntries"), fs.readDirectoryEntries(file)),
     readDirectory: (file, options) => Effect.andThen(checkThere(file, "readDirectory"), fs.readDirectory(file, options))
   })
 })
