@@ -111,6 +111,10 @@ describe("a job", () => {
           stage: "finetune",
           part: { name: "table6/encoder-hog, seed 0", number: 2, total: 2 }
         })
+        assert.match(
+          JobsText.show({ ...last, state: "cancelling" }),
+          /^state +cancelling \(if its worker is gone: until another one runs\)$/m
+        )
         const text = JobsText.line({ ...last, state: "running" })
         assert.include(text, "table6/encoder-hog, seed 0 (2 of 2), finetune 2 of 2")
 

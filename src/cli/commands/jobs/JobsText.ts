@@ -57,7 +57,7 @@ export const show = (job: Job.Job): string => {
   )
   return rows([
     ["job", String(job.id)],
-    ["state", state],
+    ["state", state === "cancelling" ? `${state} (if its worker is gone: until another one runs)` : state],
     ["run", title],
     ["stages", `${job.stages.join(", ")} (${stagesOf(job)} done)`],
     ...(state === "finished" ? [] : [["present stage", Option.getOrElse(Jobs.present(job), () => "none")] as const]),
