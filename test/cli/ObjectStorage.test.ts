@@ -168,6 +168,10 @@ layer(machine, { excludeTestServices: true })("an address of object storage", (i
         assert.strictEqual(code, 64)
       }
       assert.strictEqual((yield* refused("runs", "show", "S3://bucket/runs/one")).code, 64)
+      assert.deepInclude(yield* refused("runs", "list", "s3://"), {
+        message: "--folders: expected s3://BUCKET/PREFIX, got s3://; write the address like this",
+        code: 64
+      })
       assert.deepInclude(yield* refused("encode", "s3://bucket/none", ...images), {
         message: "s3://bucket/none: there is no run; restore it, or choose another address",
         code: 65

@@ -107,7 +107,8 @@ export const check = Effect.fnUntraced(function*<G>(given: G, uses: Uses<G>) {
     if (use === "text") continue
     for (const text of textsOf(value)) {
       const found = place(text)
-      if (found === undefined ? isMeant(text) : use === "owned" && !/^s3:\/\/[^/]+\/+[^/]/.test(found.url)) {
+      const whole = use === "owned" ? /^s3:\/\/[^/]+\/+[^/]/ : /^s3:\/\/[^/]/
+      if (found === undefined ? isMeant(text) : use !== undefined && !whole.test(found.url)) {
         return yield* Config.refusal(
           `--${Words.kebab(name)}`,
           `expected s3://BUCKET/PREFIX, got ${found?.url ?? text}`,
