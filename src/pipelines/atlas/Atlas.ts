@@ -233,9 +233,9 @@ export const lostOf = (atlas: Atlas, code: number): AtlasDamaged | undefined => 
 }
 
 /** Returns an error that tells of all files that cannot be read; undefined if all can. */
-export const lostOfAll = ({ folder, lost }: Atlas): AtlasError | undefined => {
-  const reason = AtlasCheck.lostOf(lost)
-  return reason && new AtlasError({ folder, reason })
+export const lostOfAll = (atlas: Atlas): AtlasError | undefined => {
+  const reason = AtlasCheck.lostOf(atlas.lost)
+  return reason && new AtlasError({ folder: atlas.folder, reason })
 }
 
 /** An image and the codes of its patches, row-major. */
