@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
-import { Context, Effect, Exit, FileSystem, Layer, Path, Scope } from "effect"
+import { Context, Effect, Exit, FileSystem, Layer, Path, Schedule, Scope } from "effect"
 import { appendFileSync } from "node:fs"
 import type { Browser as Chromium } from "playwright-core"
 import type { Chart } from "../../src/pipelines/report/Charts.ts"
@@ -233,6 +233,12 @@ describe("the pages of the studio", () => {
           const train = () => start("test/e2e/resumeChild.ts", [path.join(runs, "mine"), "onnx", "2", `${STEPS}`])
           const first = train()
           const gone = ended(first)
+          const logged = fs.readFileString(path.join(runs, "mine/log.jsonl")).pipe(
+            Effect.map((text) => text.includes("\n")),
+            Effect.orElseSucceed(() => false)
+          )
+          yield* Effect.repeat(logged, { until: (isLogged) => isLogged, schedule: Schedule.spaced("5 millis") })
+          first.kill("SIGSTOP")
           const named = page.getByRole("link", { name: "mine", exact: true })
           yield* Effect.promise(() => named.click({ timeout: 60_000 }))
           yield* Effect.promise(() => page.getByRole("link", { name: "Training" }).click())
@@ -256,7 +262,6 @@ describe("the pages of the studio", () => {
           yield* Effect.promise(() => gone)
           yield* state("stopped")
           const second = ended(train())
-          yield* state("running")
           yield* state("finished")
           assert.strictEqual((yield* Effect.promise(() => second)).code, 0)
           const charts: ReadonlyArray<Chart> = JSON.parse(
