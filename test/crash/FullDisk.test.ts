@@ -5,36 +5,13 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { hostname } from "node:os"
 import * as Checkpoints from "../../src/layers/run/Checkpoints.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
-import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import { filesOf } from "../layers/run/files.ts"
+import { config, snapshot, stage, unflushed } from "../layers/run/snapshot.ts"
 import { stopsOf } from "../layers/run/stops.ts"
 import { outcomeOf } from "./failures.ts"
 import { failure, type Operation, watchedDisk } from "./watchedDisk.ts"
 
-const config = { steps: 9 }
-const stage = "pretrain"
-
-const snapshot = (step: number): Checkpoints.Snapshot => ({
-  stage,
-  config,
-  dataDigest: "d",
-  configDigest: "c",
-  epoch: 0,
-  computedOn: [],
-  step,
-  weights: { w: HostTensor.make([2], "float32", Float32Array.of(step, 1)) },
-  optimizer: {},
-  extra: null
-})
-
-const unflushed = (fs: FileSystem.FileSystem): FileSystem.FileSystem => ({
-  ...fs,
-  open: (...of) =>
-    Effect.map(
-      fs.open(...of),
-      (file) => Object.defineProperty(file, "sync", { value: Effect.void, configurable: true })
-    )
-})
+const saved = (step: number) => snapshot(step, null, Float32Array.of(step, 1))
 
 class Disk {
   room = Infinity
@@ -83,7 +60,7 @@ const work = (kept: Kept) =>
       yield* run.log({ stage, step, loss: 1 / step })
       kept.rows.push(step)
       if (step === 3) continue
-      yield* checkpoints.save(snapshot(step))
+      yield* checkpoints.save(saved(step))
       kept.checkpoints.push(step)
     }
     yield* run.done(stage, { step: 3 })
@@ -151,11 +128,11 @@ describe("a full disk, while another process opens the run", () => {
         const run = yield* Runs.Runs
         const checkpoints = yield* Checkpoints.Checkpoints
         yield* run.log({ stage, step: 1, loss: 1 })
-        yield* checkpoints.save(snapshot(1))
+        yield* checkpoints.save(saved(1))
         disk.room = 0
         const writes: ReadonlyArray<Effect.Effect<void, { readonly message: string }>> = [
           run.log({ stage, step: 2, loss: 1 }),
-          checkpoints.save(snapshot(2)),
+          checkpoints.save(saved(2)),
           run.done(stage, {})
         ]
         for (const write of writes) {
@@ -166,7 +143,7 @@ describe("a full disk, while another process opens the run", () => {
         disk.room = Infinity
         assert.deepStrictEqual(yield* found, { rows: [1], checkpoints: [1] })
         yield* run.log({ stage, step: 2, loss: 1 })
-        yield* checkpoints.save(snapshot(2))
+        yield* checkpoints.save(saved(2))
         assert.deepStrictEqual(yield* found, { rows: [1, 2], checkpoints: [1, 2] })
       }).pipe(Effect.provide(disk.opened(folder), { local: true }))
       assert.deepStrictEqual(Object.keys(filesOf(folder)).filter((name) => /^lock|\.tmp-/.test(name)), [])

@@ -4,6 +4,7 @@
  */
 import { Console, Context, Effect, Exit, type FileSystem, Option, Path } from "effect"
 import { Command } from "effect/cli"
+import { escape } from "effect/RegExp"
 import * as Config from "../../domain/config/Config.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Ranks from "../../layers/ranks/Ranks.ts"
@@ -47,7 +48,7 @@ export const Shown = Context.Reference<(text: string) => string>("patchword/cli/
 
 // Flags for files and folders have made a path of the address. A kind of teacher may stand before it, and a state behind it.
 const pattern = (path: Path.Path) => {
-  const made = path.resolve("s3:").replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")
+  const made = escape(path.resolve("s3:"))
   return new RegExp(`^(\\w+:)?(?:s3://|${made}[/\\\\])(.*?)(@(?:newest|previous|finished|\\d+))?$`)
 }
 
@@ -190,7 +191,7 @@ const opened = Effect.fnUntraced(function*(asked: Effect.Success<ReturnType<type
     }
     folders.set(text, `${before}${known(url, use) ?? folderOf(shelf, url)}${behind}`)
   }
-  const root = work.folder.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")
+  const root = escape(work.folder)
   const copy = new RegExp(`${root}[/\\\\]\\d+[/\\\\]`, "g")
   return { folders, added, keepers, shown: (text: string) => text.replaceAll(copy, SCHEME) }
 })

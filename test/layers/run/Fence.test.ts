@@ -10,46 +10,23 @@ import * as Files from "../../../src/layers/files/Files.ts"
 import * as Checkpoints from "../../../src/layers/run/Checkpoints.ts"
 import * as Results from "../../../src/layers/run/Results.ts"
 import * as Runs from "../../../src/layers/run/Runs.ts"
-import * as HostTensor from "../../../src/shapes/HostTensor.ts"
 import { filesOf } from "./files.ts"
+import { config, snapshot, stage, unflushed } from "./snapshot.ts"
 import { stopsOf } from "./stops.ts"
 
-const config = { steps: 9 }
-const stage = "pretrain"
-
-const snapshot = (step: number, by: string): Checkpoints.Snapshot => ({
-  stage,
-  config,
-  dataDigest: "d",
-  configDigest: "c",
-  epoch: 0,
-  computedOn: [],
-  step,
-  weights: { w: HostTensor.make([2], "float32", Float32Array.of(step, by.length)) },
-  optimizer: {},
-  extra: by
-})
+const saved = (step: number, by: string) => snapshot(step, by, Float32Array.of(step, by.length))
 
 const begin = Effect.gen(function*() {
   const run = yield* Runs.Runs
   const checkpoints = yield* Checkpoints.Checkpoints
   for (const step of [1, 2]) yield* run.log({ stage, step, by: "first" })
-  yield* checkpoints.save(snapshot(2, "first"))
+  yield* checkpoints.save(saved(2, "first"))
 })
 
 const opened = (folder: string, by: (fs: FileSystem.FileSystem) => FileSystem.FileSystem, takeOver: boolean) => {
   const hasty = Layer.effect(
     FileSystem.FileSystem,
-    Effect.map(
-      FileSystem.FileSystem,
-      (fs) =>
-        by({
-          ...fs,
-          open: (...of) =>
-            Effect.map(fs.open(...of), (file) =>
-              Object.defineProperty(file, "sync", { value: Effect.void, configurable: true }))
-        })
-    )
+    Effect.map(FileSystem.FileSystem, (fs) => by(unflushed(fs)))
   )
   const platform = Layer.merge(Layer.provide(hasty, NodeServices.layer), NodePath.layer)
   return Layer.provideMerge(Runs.layerNoDeps(folder, { config, takeOver }), platform)
@@ -62,8 +39,8 @@ const succeed = (folder: string) =>
     const step = ((yield* checkpoints.steps(stage)).at(-1) ?? 0) + 1
     yield* run.rewind(stage, step)
     yield* run.log({ stage, step, by: "second" })
-    yield* checkpoints.save(snapshot(step, "second"))
-    yield* checkpoints.save(snapshot(step, "second again"))
+    yield* checkpoints.save(saved(step, "second"))
+    yield* checkpoints.save(saved(step, "second again"))
     yield* run.done(stage, "second")
   }).pipe(Effect.provide(opened(folder, (fs) => fs, true), { local: true }), Effect.orDie)
 
@@ -96,8 +73,8 @@ const writes: Readonly<Record<string, readonly [Write, before?: Effect.Effect<un
   "a row": [() => row],
   "the first row": [() => row, emptied],
   "a result": [() => Runs.Runs.use(({ done }) => done(stage, "first"))],
-  "a checkpoint": [() => Saved.use(({ save }) => save(snapshot(3, "first")))],
-  "a checkpoint once more": [() => Saved.use(({ save }) => save(snapshot(2, "first, once more")))],
+  "a checkpoint": [() => Saved.use(({ save }) => save(saved(3, "first")))],
+  "a checkpoint once more": [() => Saved.use(({ save }) => save(saved(2, "first, once more")))],
   "the removal of checkpoints": [() => Saved.use(({ clear }) => clear(stage))],
   "a file of a part that knows nothing of runs": [Effect.fnUntraced(function*(folder) {
     yield* (yield* Files.make).write(`${folder}/${Results.FOLDER}/a.json`, "{}")

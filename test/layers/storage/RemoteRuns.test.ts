@@ -18,41 +18,22 @@ import * as Runs from "../../../src/layers/run/Runs.ts"
 import * as RemoteRuns from "../../../src/layers/storage/RemoteRuns.ts"
 import * as S3 from "../../../src/layers/storage/S3.ts"
 import * as Weights from "../../../src/layers/weights/Weights.ts"
-import * as HostTensor from "../../../src/shapes/HostTensor.ts"
 import { filesOf } from "../run/files.ts"
+import { config, snapshot, stage, unflushed } from "../run/snapshot.ts"
 import { stopsOf } from "../run/stops.ts"
 import { serve, type Server } from "./s3Server.ts"
 import { Endpoint, onServers } from "./servers.ts"
 
-const config = { steps: 9 }
-const stage = "pretrain"
-
-const snapshot = (step: number, by: string, numbers = 2): Checkpoints.Snapshot => ({
-  stage,
-  config,
-  dataDigest: "d",
-  configDigest: "c",
-  epoch: 0,
-  computedOn: [],
-  step,
-  weights: { w: HostTensor.make([numbers], "float32", new Float32Array(numbers).fill(step)) },
-  optimizer: {},
-  extra: by
-})
+const saved = (step: number, by: string, numbers = 2) => snapshot(step, by, new Float32Array(numbers).fill(step))
 
 const step = Effect.fnUntraced(function*(number: number, by: string, numbers?: number) {
   yield* Runs.Runs.use(({ log }) => log({ stage, step: number, by }))
-  yield* Checkpoints.Checkpoints.use(({ save }) => save(snapshot(number, by, numbers)))
+  yield* Checkpoints.Checkpoints.use(({ save }) => save(saved(number, by, numbers)))
 })
 
-const hasty = Layer.effect(
-  FileSystem.FileSystem,
-  Effect.map(FileSystem.FileSystem, (fs) => ({
-    ...fs,
-    open: (...of: Parameters<typeof fs.open>) =>
-      Effect.map(fs.open(...of), (file) => Object.defineProperty(file, "sync", { value: Effect.void }))
-  }))
-).pipe(Layer.provide(NodeServices.layer))
+const hasty = Layer.effect(FileSystem.FileSystem, Effect.map(FileSystem.FileSystem, unflushed)).pipe(
+  Layer.provide(NodeServices.layer)
+)
 
 const environment = (endpoint: string, home: string) =>
   ConfigProvider.layer(ConfigProvider.fromUnknown({
@@ -136,7 +117,7 @@ describe("Runs on object storage", () => {
       yield* opened(Effect.gen(function*() {
         const { read, steps } = yield* Checkpoints.Checkpoints
         assert.deepStrictEqual(yield* steps(stage), [1, 2])
-        assert.deepStrictEqual(yield* read(stage, 2), snapshot(2, "first"))
+        assert.deepStrictEqual(yield* read(stage, 2), saved(2, "first"))
         yield* step(3, "second")
         yield* Runs.Runs.use(({ done }) => done(stage, { loss: 1 }))
       }))
@@ -228,7 +209,7 @@ describe("Runs on object storage", () => {
         const { read } = yield* Checkpoints.Checkpoints
         assert.strictEqual(
           Weights.digest((yield* read(stage, 1)).weights),
-          Weights.digest(snapshot(1, "first", numbers).weights)
+          Weights.digest(saved(1, "first", numbers).weights)
         )
       }))
       assert.include((yield* stored)["log.jsonl"], "\"first\"")
@@ -451,7 +432,7 @@ describe("A run on", () =>
               assert.deepStrictEqual(yield* steps(stage), [1, 2])
               assert.strictEqual(
                 Weights.digest((yield* read(stage, 1)).weights),
-                Weights.digest(snapshot(1, "first", numbers).weights)
+                Weights.digest(saved(1, "first", numbers).weights)
               )
             }))
             assert.strictEqual((yield* stored)["log.jsonl"]!.split("\n").length, 3)
