@@ -1,16 +1,14 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Result, Runtime, Schema } from "effect"
+import { Effect, Result, Runtime } from "effect"
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import sharp from "sharp"
 import { afterAll, beforeAll } from "vitest"
-import { stringify } from "yaml"
-import { Preset } from "../../src/domain/config/Preset.ts"
 import * as Safetensors from "../../src/domain/weights/Safetensors.ts"
-import { classes, micro } from "../pipelines/kit.ts"
-import { draw, found, hearing, said } from "./kit.ts"
+import { classes } from "../pipelines/kit.ts"
+import { draw, found, hearing, said, writeConfig } from "./kit.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "patchword-commands-"))
 const at = (...names: ReadonlyArray<string>) => join(folder, ...names)
@@ -27,7 +25,7 @@ const tensors = (file: string) => Result.getOrThrow(Safetensors.decode(readFileS
 
 describe("the commands", () => {
   beforeAll(async () => {
-    writeFileSync(config, stringify(Schema.encodeSync(Schema.toCodecJson(Preset))(micro({ duration: 2, warmup: 1 }))))
+    writeConfig(config)
     await draw(at("images"))
   })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))

@@ -1,13 +1,11 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Runtime, Schema } from "effect"
+import { Effect, Runtime } from "effect"
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, relative } from "node:path"
 import sharp from "sharp"
 import { afterAll, beforeAll } from "vitest"
-import { stringify } from "yaml"
-import { Preset } from "../../src/domain/config/Preset.ts"
 import type * as Fidelity from "../../src/domain/fidelity/Fidelity.ts"
 import * as CompletionSample from "../../src/layers/run/CompletionSample.ts"
 import * as FidelityResults from "../../src/layers/run/FidelityResults.ts"
@@ -15,8 +13,7 @@ import * as Results from "../../src/layers/run/Results.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Registry from "../../src/pipelines/runs/Registry.ts"
 import * as Exported from "../../src/studio/Exported.ts"
-import { micro } from "../pipelines/kit.ts"
-import { draw, found, said } from "./kit.ts"
+import { draw, found, said, writeConfig } from "./kit.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "patchword-complete-"))
 const at = (...names: ReadonlyArray<string>) => join(folder, ...names)
@@ -34,7 +31,7 @@ interface Figures {
 
 describe("patchword decoder and patchword complete", () => {
   beforeAll(async () => {
-    writeFileSync(config, stringify(Schema.encodeSync(Schema.toCodecJson(Preset))(micro({ duration: 2, warmup: 1 }))))
+    writeConfig(config)
     await draw(at("images"))
   })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))

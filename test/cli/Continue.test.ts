@@ -1,14 +1,11 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { Effect } from "effect"
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll } from "vitest"
-import { stringify } from "yaml"
-import { Preset } from "../../src/domain/config/Preset.ts"
-import { micro } from "../pipelines/kit.ts"
-import { draw, found, said } from "./kit.ts"
+import { draw, found, said, writeConfig } from "./kit.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "patchword-continue-"))
 const at = (...names: ReadonlyArray<string>) => join(folder, ...names)
@@ -16,10 +13,7 @@ const common = ["--config", at("config.yaml"), "--images", at("images"), "--thre
 const train = (...args: ReadonlyArray<string>) => ["tokenizer", "train", ...common, ...args] as const
 
 beforeAll(async () => {
-  writeFileSync(
-    at("config.yaml"),
-    stringify(Schema.encodeSync(Schema.toCodecJson(Preset))(micro({ duration: 2, warmup: 1 })))
-  )
+  writeConfig(at("config.yaml"))
   await draw(at("images"))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

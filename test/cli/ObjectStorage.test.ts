@@ -1,15 +1,13 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it, layer } from "@effect/vitest"
-import { ConfigProvider, Console, Context, Effect, Exit, Layer, Runtime, Schema } from "effect"
+import { ConfigProvider, Console, Context, Effect, Exit, Layer, Runtime } from "effect"
 import * as WorkflowEngine from "effect/workflow/WorkflowEngine"
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll } from "vitest"
-import { stringify } from "yaml"
 import * as CommandRun from "../../src/cli/commands/jobs/CommandRun.ts"
 import { patchword } from "../../src/cli/patchword.ts"
-import { Preset } from "../../src/domain/config/Preset.ts"
 import * as Job from "../../src/jobs/Job.ts"
 import * as Stages from "../../src/jobs/Stages.ts"
 import * as Files from "../../src/layers/files/Files.ts"
@@ -18,8 +16,8 @@ import * as Runs from "../../src/layers/run/Runs.ts"
 import * as RemoteRuns from "../../src/layers/storage/RemoteRuns.ts"
 import { filesOf } from "../layers/run/files.ts"
 import { serve, type Server } from "../layers/storage/s3Server.ts"
-import { micro, recording } from "../pipelines/kit.ts"
-import { draw, found, hearing, said } from "./kit.ts"
+import { recording } from "../pipelines/kit.ts"
+import { draw, found, hearing, said, writeConfig } from "./kit.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "patchword-addresses-"))
 const at = (...names: ReadonlyArray<string>) => join(folder, ...names)
@@ -66,10 +64,7 @@ const refused = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
 })
 
 beforeAll(async () => {
-  writeFileSync(
-    at("config.yaml"),
-    stringify(Schema.encodeSync(Schema.toCodecJson(Preset))(micro({ duration: 2, warmup: 1 })))
-  )
+  writeConfig(at("config.yaml"))
   await draw(at("images"))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

@@ -1,9 +1,11 @@
-import { Console, Context, Effect } from "effect"
-import { mkdirSync } from "node:fs"
+import { Console, Context, Effect, Schema } from "effect"
+import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import sharp from "sharp"
+import { stringify } from "yaml"
 import * as Program from "../../src/cli/Program.ts"
-import { classes, sets } from "../pipelines/kit.ts"
+import { Preset } from "../../src/domain/config/Preset.ts"
+import { classes, micro, sets } from "../pipelines/kit.ts"
 
 const Told = Context.Reference<Array<string>>("test/Told", { defaultValue: () => [] })
 
@@ -22,6 +24,9 @@ export const said = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) 
 
 export const found = (...args: ReadonlyArray<string>) =>
   Effect.map(said(...args, "--json"), (text) => JSON.parse(text) as Readonly<Record<string, unknown>>)
+
+export const writeConfig = (file: string) =>
+  writeFileSync(file, stringify(Schema.encodeSync(Schema.toCodecJson(Preset))(micro({ duration: 2, warmup: 1 }))))
 
 export const draw = async (folder: string) => {
   for (const set of sets) {
