@@ -101,11 +101,10 @@ export const evaluationsOf = (stage: string): string => `${stage}-validation`
 
 const CONFIG = "config.json"
 const CHECKPOINTS = "checkpoints"
-const STAGES = "stages"
+/** Folder of a run for the results and the weights of finished stages. */
+export const STAGES = "stages"
 /** Folder of a run for some images of the present batch of each stage. */
 export const SAMPLES = "samples"
-/** Folder for the batches of failed steps. */
-
 /** Folder of a run for compiled programs. */
 const PROGRAMS = "programs"
 

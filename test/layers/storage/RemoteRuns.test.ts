@@ -14,6 +14,7 @@ import {
 import { join } from "node:path"
 import * as Files from "../../../src/layers/files/Files.ts"
 import * as Checkpoints from "../../../src/layers/run/Checkpoints.ts"
+import * as Results from "../../../src/layers/run/Results.ts"
 import * as Runs from "../../../src/layers/run/Runs.ts"
 import * as RemoteRuns from "../../../src/layers/storage/RemoteRuns.ts"
 import * as S3 from "../../../src/layers/storage/S3.ts"
@@ -114,6 +115,11 @@ describe("Runs on object storage", () => {
         "checkpoints/pretrain/step-00000001/state.json",
         "checkpoints/pretrain/step-00000002/weights.safetensors"
       ])
+      const copy = join(home, "copy")
+      assert.deepStrictEqual(
+        yield* Effect.provide(Results.runOf(copy), NodeServices.layer),
+        Option.some(copy)
+      )
       yield* opened(Effect.gen(function*() {
         const { read, steps } = yield* Checkpoints.Checkpoints
         assert.deepStrictEqual(yield* steps(stage), [1, 2])
