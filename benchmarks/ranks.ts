@@ -1,6 +1,6 @@
 /**
  * Ranks: the time to sum an array over all of them, by its size, over shared memory and over TCP; the line that fits it
- * (`seconds = latency + 2 (R - 1) / R · bytes / bandwidth`) with its residuals; steps of `tiny` and ViT-B on ranks beside as many
+ * (`seconds = latency + 2 (R - 1) / R · bytes / bandwidth`) with its residuals; the time of the same sum with `--wire bf16`, in turn with it; steps of `tiny` and ViT-B on ranks beside as many
  * processes apart; and what the line says of the paper's batch on a network that is named.
  *
  * It needs `npm run setup:mpi`. `npm run bench -- ranks 2 --gigabits 100 --microseconds 10 --images 64 --seconds 0.068` takes 2 ranks, and
@@ -12,6 +12,7 @@ import { spawnSync } from "node:child_process"
 import { parseArgs } from "node:util"
 import * as Presets from "../src/domain/config/presets/Presets.ts"
 import * as Engine from "../src/layers/engine/Engine.ts"
+import * as BFloat16Sum from "../src/layers/ranks/BFloat16Sum.ts"
 import * as Connection from "../src/layers/ranks/Connection.ts"
 import * as MpiLibrary from "../src/layers/ranks/MpiLibrary.ts"
 import * as Ranks from "../src/layers/ranks/Ranks.ts"
@@ -20,6 +21,9 @@ import { pretraining } from "./steps.ts"
 /** Parameters of ViT-B. The last size is that of its gradients in float32. */
 const PARAMETERS = 92e6
 const BYTES = [4, 4096, 2 ** 16, 2 ** 20, 2 ** 24, 2 ** 27, 4 * PARAMETERS]
+
+/** Rounds in which sums in float32 and in bfloat16 take turns. */
+const ROUNDS = 3
 
 /** The images of each rank, and the measured steps. */
 const SIZES = {
@@ -42,26 +46,38 @@ const line = (points: ReadonlyArray<readonly [x: number, y: number]>) => {
 
 const sums = Effect.gen(function*() {
   const { barrier, collectives, size } = yield* Ranks.Ranks
-  const { sum } = Connection.open(collectives!)
-  const points: Array<readonly [number, number]> = []
+  const connection = Connection.open(collectives!)
+  const kinds = [connection.sum, BFloat16Sum.make(connection)]
+  const points: Array<readonly [bytes: number, fp32: number, bf16: number]> = []
   for (const bytes of BYTES) {
     const values = new Float32Array(new WebAssembly.Memory({ initial: Math.ceil(bytes / 65536) }).buffer, 0, bytes / 4)
-    const times: Array<number> = []
+    // Whatever else the machine does only adds to the fastest.
+    const fastest = [Infinity, Infinity]
     yield* barrier
-    for (let i = 0; i < (bytes > 2 ** 24 ? 5 : 40); i++) {
-      const begun = performance.now()
-      sum(values)
-      times.push((performance.now() - begun) / 1000)
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const [kind, sum] of kinds.entries()) {
+        for (let i = 0; i < (bytes > 2 ** 24 ? 2 : 15); i++) {
+          const begun = performance.now()
+          sum(values)
+          fastest[kind] = Math.min(fastest[kind]!, (performance.now() - begun) / 1000)
+        }
+      }
     }
-    // Whatever else the machine does only adds to it.
-    points.push([bytes, Math.min(...times)])
+    points.push([bytes, fastest[0]!, fastest[1]!])
   }
   const share = 2 * (size - 1) / size
   const { first, slope } = line(points.map(([bytes, seconds]) => [share * bytes, seconds]))
   return {
-    sums: points.map(([bytes, seconds]) => {
+    sums: points.map(([bytes, seconds, bf16]) => {
       const fitted = first + slope * share * bytes
-      return { bytes, seconds: short(seconds), fitted: short(fitted), residual: short(seconds / fitted - 1) }
+      return {
+        bytes,
+        seconds: short(seconds),
+        fitted: short(fitted),
+        residual: short(seconds / fitted - 1),
+        bf16: short(bf16),
+        ratio: short(bf16 / seconds)
+      }
     }),
     fit: { latencyMicroseconds: short(1e6 * first), gigabytesPerSecond: short(1 / slope / 1e9) }
   }

@@ -470,6 +470,16 @@ describe("the commands", () => {
         [64, ["probe", at("run/pretrain"), "--engine", "xla", "--devices", "0"], /a whole number from 1 to 64/],
         [
           64,
+          ["probe", at("run/pretrain"), "--collectives", "inside"],
+          /--engine onnx.*expected no --collectives inside, which is for --engine xla; leave out --collectives inside, or write/
+        ],
+        [
+          64,
+          ["probe", at("run/pretrain"), "--engine", "xla", "--platform", "cuda", "--collectives", "inside"],
+          /--engine xla.*expected no --collectives inside, which is for several ranks with NVIDIA's GPUs; leave out --collectives, or start several ranks with --platform cuda/
+        ],
+        [
+          64,
           ["probe", at("run/pretrain"), "--precision", "tf32"],
           /expected --precision fp32; leave out --precision, or take tensorflow or xla for tf32/
         ],

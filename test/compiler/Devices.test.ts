@@ -61,6 +61,28 @@ const refused = (traced: () => unknown, words: RegExp) => {
 }
 
 describe("a step on several devices", () => {
+  it("is the same program for the devices of several ranks, of which each has one and its own share", () => {
+    const small = step(({ codes }) => Collective.psum(Codes.countByCode(codes, 3)))
+    const together = XlaProgram.trainStep(small, { devices: 2 })
+    const ofRank = (rank: number) => XlaProgram.trainStep(small, { place: { rank, size: 2 }, collectives: "inside" })
+    for (const { batch, before, devices, replicas, results, state, text } of [ofRank(0), ofRank(1)]) {
+      assert.deepStrictEqual([before, devices, replicas], [undefined, 1, 2])
+      assert.strictEqual(text, together.text)
+      assert.deepStrictEqual([state, results], [together.state, together.results])
+      assert.deepStrictEqual(batch.map(({ name, shape }) => [name, shape]), [
+        ["batch.x", [2]],
+        ["batch.codes", [2]],
+        ["batch.rate", []]
+      ])
+    }
+    assert.include(together.text, "mhlo.num_replicas = 2 : i32")
+    assert.include(together.text, "replica_groups = dense<[[0, 1]]> : tensor<1x2xi64>")
+    assert.strictEqual(
+      XlaProgram.trainStep(small, { place: { rank: 0, size: 1 }, collectives: "inside" }).text,
+      XlaProgram.trainStep(small).text
+    )
+  })
+
   it("has sums and means over them in its graph, and none on one device", () => {
     assert.deepStrictEqual(operations(1), [])
     assert.deepStrictEqual(operations(2), ["pmean", "pmean", "psum"])

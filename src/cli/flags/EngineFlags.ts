@@ -38,6 +38,12 @@ export const flags = {
   wire: Flag.Literals("wire", ["fp32", "bf16"]).pipe(
     Described.withDefault("the number format of gradients between ranks; on onnx with several ranks only", "fp32")
   ),
+  collectives: Flag.Literals("collectives", ["host", "inside"]).pipe(
+    Described.withDefault(
+      "where values are summed over ranks; inside is NCCL's and was never tried; on xla with --platform cuda only",
+      "host"
+    )
+  ),
   xla: Described.flag("xla", "XLA compiles each step as one program; its first run takes long; on tensorflow only"),
   platform: Flag.Literals("platform", ["cpu", "cuda"]).pipe(
     Described.withDefault("the kind of devices; cuda is an NVIDIA GPU; on xla only", "cpu")
@@ -59,6 +65,7 @@ export interface EngineFlags {
   readonly precision: typeof PRECISIONS[number]
   readonly memory: "high" | "low"
   readonly wire: "fp32" | "bf16"
+  readonly collectives: "host" | "inside"
   readonly xla: boolean
   readonly platform: "cpu" | "cuda"
   readonly devices: number
@@ -66,10 +73,11 @@ export interface EngineFlags {
 }
 
 /** The flags that one engine alone takes, if they are given. */
-const ofOneEngine = ({ deterministic, devices, memory, platform, wire, xla }: EngineFlags) =>
+const ofOneEngine = ({ collectives, deterministic, devices, memory, platform, wire, xla }: EngineFlags) =>
   [
     { flag: "--memory low", engine: "onnx", isGiven: memory === "low" },
     { flag: "--wire bf16", engine: "onnx", isGiven: wire === "bf16" },
+    { flag: "--collectives inside", engine: "xla", isGiven: collectives === "inside" },
     { flag: "--xla", engine: "tensorflow", isGiven: xla },
     { flag: `--platform ${platform}`, engine: "xla", isGiven: platform !== "cpu" },
     { flag: `--devices ${devices}`, engine: "xla", isGiven: devices !== 1 },
@@ -96,7 +104,7 @@ const engineOf = (
   { network, source = `--engine ${given.engine}` }: Use,
   { local, size }: Ranks.Ranks
 ): Layer.Layer<Engine.Engine, Engine.EngineError | Config.ConfigError> => {
-  const { engine: name, memory, precision, threads, wire, xla } = given
+  const { collectives, engine: name, memory, precision, threads, wire, xla } = given
   const refused = (message: string, advice: string) =>
     Layer.effect(Engine.Engine, Effect.fail(Config.refusal(source, message, advice)))
   // Ranks on one machine share its cores.
@@ -111,6 +119,12 @@ const engineOf = (
   }
   if (wire === "bf16" && size === 1) {
     return refused("expected no --wire bf16, which is for several ranks", "leave out --wire, or start several ranks")
+  }
+  if (collectives === "inside" && (size === 1 || given.platform === "cpu")) {
+    return refused(
+      "expected no --collectives inside, which is for several ranks with NVIDIA's GPUs",
+      "leave out --collectives, or start several ranks with --platform cuda"
+    )
   }
   switch (name) {
     case "openvino":
@@ -134,6 +148,7 @@ const engineOf = (
           precision,
           platform: given.platform,
           devices: given.devices,
+          collectives,
           deterministic: given.deterministic
         })
     case "auto":

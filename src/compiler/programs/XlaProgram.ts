@@ -39,6 +39,8 @@ export interface Options {
   readonly devices?: number
   /** The place of the rank that will run the program, which has one device. Absent for one rank. */
   readonly place?: Sums.Place | undefined
+  /** Where values are summed over all ranks: on the host, between several modules (default), or inside of one module, by the device. */
+  readonly collectives?: "host" | "inside"
 }
 
 /** An array of the batch as a whole, and how the devices share it. */
@@ -66,8 +68,10 @@ export interface Before {
 /** A step as a StableHLO module. The function `main` takes the state and then the batch. */
 export interface XlaProgram {
   readonly text: string
-  /** The number of devices that run the program together. Each has the whole state. */
+  /** The number of devices of one process that run the program together. Each has the whole state. */
   readonly devices: number
+  /** The number of ranks whose devices run the program together, one of each. Absent if they are of one process. */
+  readonly replicas?: number
   /** The state. A training step returns the next state first, in the same order and in the same memory. Others only read it. */
   readonly state: ReadonlyArray<Graph.Value>
   /** The batch. On several devices, `main` takes the share of one (`Split.part`). */
@@ -151,14 +155,19 @@ const moduleOf = (
   ].join("\n")
 }
 
+/** Returns the inputs of a graph that are not of the state. */
+const shareOf = ({ inputs }: Graph.Graph, state: ReadonlyArray<Graph.Value>): ReadonlyArray<Graph.Value> => {
+  const isHeld = new Set(state.map(({ name }) => name))
+  return inputs.filter(({ name }) => !isHeld.has(name))
+}
+
 const written = (
   { graph, result }: Trace.Traced,
   state: ReadonlyArray<Graph.Value>,
   specs: object,
   { donates, ...options }: Options & { readonly donates: boolean }
 ): XlaProgram => {
-  const isHeld = new Set(state.map(({ name }) => name))
-  const share = graph.inputs.filter(({ name }) => !isHeld.has(name))
+  const share = shareOf(graph, state)
   return {
     text: moduleOf(graph, [...state, ...share], resultsOf(graph), options, donates ? state : []),
     devices: options.devices ?? 1,
@@ -177,14 +186,13 @@ const ofRank = (traced: Trace.Traced, state: ReadonlyArray<Graph.Value>, options
     inputs: graph.inputs.map(({ name }) => name),
     results: outputsOf(graph)
   }))
-  const isHeld = new Set(state.map(({ name }) => name))
   const { graph } = graphs.at(-1)!
-  const inputs = graph.inputs.filter(({ name }) => !isHeld.has(name))
+  const inputs = shareOf(graph, state)
   return {
     text: moduleOf(graph, [...state, ...inputs], resultsOf(graph), options, state),
     devices: 1,
     state,
-    batch: traced.graph.inputs.filter(({ name }) => !isHeld.has(name)),
+    batch: shareOf(traced.graph, state),
     results: resultsOf(graph),
     result: traced.result,
     before: { parts, sums: graphs.slice(1).map(({ sums }) => sums), inputs: inputs.map(({ name }) => name) }
@@ -193,11 +201,16 @@ const ofRank = (traced: Trace.Traced, state: ReadonlyArray<Graph.Value>, options
 
 /** Compiles a training step. Throws the errors of `Trace.trainStep`. */
 export const trainStep = <S, B, M>(step: TrainStep<S, B, M>, options: Options = {}): XlaProgram => {
-  const { devices = 1, place, ...rest } = options
+  const { collectives = "host", devices = 1, place, ...rest } = options
   const state = Writing.held("state", step.state as object)
-  return place === undefined || place.size === 1
-    ? written(Trace.trainStep(step, { devices }), state, step.batch as object, { ...rest, devices, donates: true })
-    : ofRank(Sums.of(Trace.trainStep(step, { devices: place.size }), place), state, rest)
+  const ranks = place?.size ?? 1
+  const traced = Trace.trainStep(step, { devices: ranks === 1 ? devices : ranks })
+  const together = (count: number) =>
+    written(traced, state, step.batch as object, { ...rest, devices: count, donates: true })
+  if (place === undefined || ranks === 1) return together(devices)
+  return collectives === "inside"
+    ? { ...together(ranks), devices: 1, replicas: ranks, batch: shareOf(traced.graph, state) }
+    : ofRank(Sums.of(traced, place), state, rest)
 }
 
 /** Compiles an inference. Throws the errors of `Trace.trainStep`. */

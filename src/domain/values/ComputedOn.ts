@@ -31,7 +31,9 @@ export const ComputedOn = Schema.Struct({
   /** The number of ranks that shared the batches of training; absent for one. */
   ranks: Schema.optionalKey(Schema.Int),
   /** The number format in which gradients travelled between ranks; absent for float32. */
-  wire: Schema.optionalKey(Schema.Literal("bf16"))
+  wire: Schema.optionalKey(Schema.Literal("bf16")),
+  /** Where values were summed over ranks, inside of the engine's programs; absent for the host. */
+  collectives: Schema.optionalKey(Schema.Literal("inside"))
 })
 export type ComputedOn = typeof ComputedOn.Type
 
@@ -47,7 +49,8 @@ export const of = (computedOn: ComputedOn): ComputedOn => ({
   precision: computedOn.precision,
   ...(computedOn.devices === undefined ? {} : { devices: computedOn.devices }),
   ...(computedOn.ranks === undefined ? {} : { ranks: computedOn.ranks }),
-  ...(computedOn.wire === undefined ? {} : { wire: computedOn.wire })
+  ...(computedOn.wire === undefined ? {} : { wire: computedOn.wire }),
+  ...(computedOn.collectives === undefined ? {} : { collectives: computedOn.collectives })
 })
 
 /** Lists the differences. */
@@ -55,7 +58,13 @@ export const differences = (before: ComputedOn, now: ComputedOn): ReadonlyArray<
   Json.differences(of(before), of(now))
 
 /** One device and one rank are not recorded. */
-const counted = (computedOn: ComputedOn) => ({ devices: 1, ranks: 1, wire: "fp32", ...of(computedOn) })
+const counted = (computedOn: ComputedOn) => ({
+  devices: 1,
+  ranks: 1,
+  wire: "fp32",
+  collectives: "host",
+  ...of(computedOn)
+})
 
 /** Returns the message for a stage that continues on another engine; undefined if nothing changed. */
 export const change = (before: ComputedOn, now: ComputedOn): string | undefined => {
@@ -74,9 +83,13 @@ export const extend = (before: History, now: ComputedOn, from: number): History 
 
 /** Formats it as text: `onnx cpu 1.30.0, 1 thread, fp32`. */
 export const show = (computedOn: ComputedOn): string => {
-  const { devices, engine, precision, ranks, threads, version, wire } = computedOn
-  const shared = [devices && `, ${devices} devices`, ranks && `, ${ranks} ranks`, wire && `, gradients in ${wire}`]
-    .map((part) => part ?? "").join("")
+  const { collectives, devices, engine, precision, ranks, threads, version, wire } = computedOn
+  const shared = [
+    devices && `, ${devices} devices`,
+    ranks && `, ${ranks} ranks`,
+    wire && `, gradients in ${wire}`,
+    collectives && `, collectives ${collectives}`
+  ].map((part) => part ?? "").join("")
   return `${engine} ${version}${shared}, ${threads} ${threads === 1 ? "thread" : "threads"}, ${precision}`
 }
 

@@ -37,6 +37,7 @@ import { Engine } from "./EngineService.ts"
 export type { AutoOptions } from "./Auto.ts"
 export {
   BadInput,
+  CollectivesUnavailable,
   Disposed,
   EngineError,
   ExternalDataMissing,

@@ -118,6 +118,19 @@ export class RanksUnavailable extends TaggedError<RanksUnavailable>()("RanksUnav
   }
 }
 
+/** XLA cannot sum values over all ranks inside of its programs here. */
+export class CollectivesUnavailable extends TaggedError<CollectivesUnavailable>()("CollectivesUnavailable", {
+  problem: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 69
+  get finding() {
+    return `collectives inside of XLA's programs cannot be used: ${this.problem}`
+  }
+  get remedy() {
+    return "use them on NVIDIA's GPUs (--platform cuda) with several ranks of MPI, or leave them out (--collectives host)"
+  }
+}
+
 /** This processor or this engine does not have the precision. */
 export class PrecisionUnavailable extends TaggedError<PrecisionUnavailable>()("PrecisionUnavailable", {
   precision: Schema.String,
@@ -234,6 +247,7 @@ export const Reason = Schema.Union([
   Disposed,
   ProviderUnavailable,
   RanksUnavailable,
+  CollectivesUnavailable,
   PrecisionUnavailable,
   BadInput,
   UnevenBatch,

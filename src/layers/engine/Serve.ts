@@ -18,7 +18,7 @@ const failureOf = (cause: unknown): Failure => {
 export const serve = (
   handlers: Handlers,
   arrived: (request: Request) => void = () => {},
-  ended: () => void = () => {}
+  ended: () => void | Promise<void> = () => {}
 ): void => {
   const port = parentPort!
   const answer = <N extends Name>(name: N, ask: Calls[N]["ask"]): Answer<N> | Promise<Answer<N>> => handlers[name](ask)

@@ -14,7 +14,13 @@ import * as PluginFile from "../pjrt/PluginFile.ts"
 import type { CollectivesOrigin } from "../ranks/Collectives.ts"
 import * as Check from "./Check.ts"
 import * as CompiledEngine from "./CompiledEngine.ts"
-import { EngineError, noRanks, PrecisionUnavailable, ProviderUnavailable } from "./EngineError.ts"
+import {
+  CollectivesUnavailable,
+  EngineError,
+  noRanks,
+  PrecisionUnavailable,
+  ProviderUnavailable
+} from "./EngineError.ts"
 import * as Thread from "./Thread.ts"
 import type { Options } from "./XlaWorker.ts"
 
@@ -44,9 +50,31 @@ export interface XlaOptions {
   readonly deterministic?: boolean
   /**
    * The connection of this engine to the other ranks, each of which trains on its share of the batch with one device; default that
-   * of the present ranks (`Ranks`). Sums over ranks are taken on the host.
+   * of the present ranks (`Ranks`).
    */
   readonly ranks?: CollectivesOrigin | undefined
+  /**
+   * Where values are summed over all ranks: on the host (default), or inside of the program, by NCCL, from GPU to GPU. The latter is for
+   * ranks of MPI with NVIDIA's GPUs, each of which takes the first GPU that it sees. No machine with several GPUs has run it yet.
+   */
+  readonly collectives?: "host" | "inside"
+}
+
+/** The number of the next store of keys and values. All ranks open their engines in the same order. */
+let stores = 0
+
+/** Returns what the thread needs for collectives inside of programs. Fails with `CollectivesUnavailable`. */
+const insideOf = (
+  platform: PluginFile.Platform,
+  ranks: CollectivesOrigin | undefined
+): Effect.Effect<Options["inside"], EngineError> => {
+  const refused = (problem: string) =>
+    Effect.fail(new EngineError({ program: "start", reason: new CollectivesUnavailable({ problem }) }))
+  if (platform === "cpu") return refused("XLA's plugin for processors does not have them")
+  if (ranks === undefined) return refused("there is one rank")
+  return ranks.kind === "mpi"
+    ? Effect.sync(() => ({ ranks, store: stores++ }))
+    : refused("the ranks are threads of one process")
 }
 
 // The program itself says which memory its results take.
@@ -91,9 +119,11 @@ const opening = (
 
 /** Makes an engine on its own worker thread. */
 export const make = Effect.fnUntraced(function*(options: XlaOptions) {
-  const { deterministic = false, devices = 1, memoryFraction, platform = "cpu", plugin, precision = "fp32" } = options
+  const { collectives = "host", deterministic = false, devices = 1, memoryFraction, plugin } = options
+  const { platform = "cpu", precision = "fp32" } = options
   const ranks = options.ranks?.size === 1 ? undefined : options.ranks
   if (ranks !== undefined && devices > 1) return yield* noRanks(`xla with ${devices} devices`)
+  const inside = collectives === "inside" ? yield* insideOf(platform, ranks) : undefined
   const file = plugin ?? (yield* PluginFile.cached(platform))
   const unavailable = (detail: string) =>
     new EngineError({
@@ -123,14 +153,15 @@ export const make = Effect.fnUntraced(function*(options: XlaOptions) {
       ...(memoryFraction === undefined ? {} : { memory_fraction: memoryFraction })
     },
     compiler,
-    ranks
+    ranks,
+    inside
   }
   // A survey of engines starts no thread for what is not installed.
   if (!existsSync(file)) return yield* unavailable(`there is no plugin ${file}`)
   const call = yield* Thread.start(Thread.file("XlaWorker"), given)
   const about = yield* Effect.mapError(
     call("start", "start", undefined),
-    ({ reason }) => unavailable(reason.message)
+    (error) => error.reason instanceof CollectivesUnavailable ? error : unavailable(error.reason.message)
   )
   if (!about.precisions.includes(precision)) {
     const detail = `XLA has no ${precision} on ${platform} here; tf32 is for NVIDIA's GPUs since Ampere`
@@ -154,15 +185,16 @@ export const make = Effect.fnUntraced(function*(options: XlaOptions) {
     place: ranks,
     name: `xla ${about.version} ${precision}${devices === 1 ? "" : `, ${devices} devices`}${
       ranks === undefined ? "" : `, rank ${ranks.rank} of ${ranks.size}`
-    }`,
+    }${inside === undefined ? "" : ", collectives inside"}`,
     about: {
       ...about,
       engine: `xla ${platform}`,
       precision,
       ...(devices === 1 ? {} : { devices }),
-      ...(ranks === undefined ? {} : { ranks: ranks.size })
+      ...(ranks === undefined ? {} : { ranks: ranks.size }),
+      ...(inside === undefined ? {} : { collectives: "inside" as const })
     },
-    trainStep: (step) => program(XlaProgram.trainStep(step, { precision, devices, place: ranks })),
+    trainStep: (step) => program(XlaProgram.trainStep(step, { precision, devices, place: ranks, collectives })),
     inference: (inference) => program(XlaProgram.inference(inference, { precision }))
   })
   return { ...service, load: Check.noForeignModels }

@@ -13,13 +13,14 @@ import type { CompileOptions } from "../pjrt/CompileOptions.ts"
 import * as DeviceArray from "../pjrt/DeviceArray.ts"
 import * as DeviceMemory from "../pjrt/DeviceMemory.ts"
 import * as Executable from "../pjrt/Executable.ts"
+import * as KeyValueStore from "../pjrt/KeyValueStore.ts"
 import { PjrtError } from "../pjrt/PjrtError.ts"
 import * as Plugin from "../pjrt/Plugin.ts"
 import * as XlaSession from "../pjrt/XlaSession.ts"
 import { StateLost, TooLarge } from "../pjrt/XlaSessionError.ts"
-import type { Collectives, CollectivesOrigin } from "../ranks/Collectives.ts"
+import type { Collectives, CollectivesOrigin, MpiOrigin } from "../ranks/Collectives.ts"
 import * as Connection from "../ranks/Connection.ts"
-import { FINITE, NotTaken, OutOfMemory, StateCorrupted } from "./EngineError.ts"
+import { CollectivesUnavailable, FINITE, NotTaken, OutOfMemory, StateCorrupted } from "./EngineError.ts"
 import * as Protocol from "./Protocol.ts"
 import type { Answer, Arrays, Calls, Request } from "./Protocol.ts"
 import { serve } from "./Serve.ts"
@@ -33,6 +34,14 @@ export interface Options {
   readonly compiler: CompileOptions
   /** The connection to the other ranks; absent for one rank. */
   readonly ranks: CollectivesOrigin | undefined
+  /** What ranks need whose devices run programs together; absent if their sums are taken on the host. */
+  readonly inside: Inside | undefined
+}
+
+/** The connection of a client to those of the other ranks, and the number of its keys and values among those of this process. */
+interface Inside {
+  readonly ranks: MpiOrigin
+  readonly store: number
 }
 
 interface Open {
@@ -43,13 +52,14 @@ interface Open {
   isLost: boolean
 }
 
-const { compiler, devices, file, options, ranks } = workerData as Options
+const { compiler, devices, file, inside, options, ranks } = workerData as Options
 const opened = new Map<number, Open>()
 const compiled = new Map<string, Executable.Executable>()
 let handles = 0
 let client: Client.Client | undefined
 let freed: Effect.Effect<void> = Effect.void
 let collectives: Collectives | undefined
+let assignment: ReadonlyArray<number> | undefined
 
 const held = (): Protocol.Memory => {
   const all = client!.handles.alive("buffer")
@@ -74,6 +84,7 @@ const alive = (): string => {
 const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`
 
 const failureOf = (error: { readonly finding: string }): Error => {
+  if (error instanceof CollectivesUnavailable) return error
   if (error instanceof StateLost) return new StateCorrupted({ step: error.step, detail: error.reason.finding })
   return error instanceof TooLarge || (error instanceof PjrtError && error.code === "RESOURCE_EXHAUSTED")
     ? new OutOfMemory({ detail: `${error.finding}; ${alive()}` })
@@ -98,11 +109,33 @@ const scoped = <A, E extends { readonly finding: string }>(
   return [answer(closing), scope]
 }
 
-const start = (): Answer<"start"> => {
+/** Opens the client. Inside of the programs of several ranks, it has the first device of this process alone. */
+const opening = Effect.gen(function*() {
+  const plugin = yield* Plugin.load(file)
+  if (inside === undefined) return yield* Client.open(plugin, options)
+  const { ranks: { rank, size }, store } = inside
+  const functions = yield* KeyValueStore.open(inside.ranks, store)
+  const together: Client.Options = { ...options, node_id: BigInt(rank), num_nodes: BigInt(size) }
+  const made = yield* Effect.mapError(
+    Client.open(plugin, together, functions),
+    (error) =>
+      error.detail.includes("Unexpected option name") ? new CollectivesUnavailable({ problem: error.finding }) : error
+  )
+  const firsts = Client.firsts(made)
+  if (firsts.length !== size) {
+    return yield* new CollectivesUnavailable({ problem: `the plugin finds ${firsts.length} of ${size} processes` })
+  }
+  assignment = firsts.map(({ id }) => id)
+  return { ...made, devices: made.devices.filter(({ id }) => id === firsts[rank]!.id) }
+})
+
+const start = async (): Promise<Answer<"start">> => {
   // The client lives until the thread ends.
-  const [made, scope] = scoped(Effect.flatMap(Plugin.load(file), (plugin) => Client.open(plugin, options)))
-  client = made
+  const scope = Effect.runSync(Scope.make())
   freed = Scope.close(scope, Exit.void)
+  const opened = await Effect.runPromise(Effect.result(Effect.provideService(opening, Scope.Scope, scope)))
+  const made = told(opened)
+  client = made
   if (ranks !== undefined) collectives = Connection.open(ranks)
   const found = made.devices.length
   if (found < devices) throw new Error(`the plugin has ${found} of the ${devices} devices`)
@@ -126,9 +159,15 @@ interface Compiled {
 /** Loads a compiled program from bytes, or compiles its text. */
 const made = Effect.fnUntraced(function*(
   given: Client.Client,
-  { devices, text }: Pick<XlaSession.Program, "text" | "devices">,
+  { devices, replicas, text }: Pick<XlaSession.Program, "text" | "devices" | "replicas">,
   stored: Uint8Array | undefined
 ) {
+  if (replicas !== undefined) {
+    // All ranks compile at the same time and try kernels together. They would wait for one that loads, and another program would hang the step.
+    const together = { ...compiler, replicas, ...(assignment && { assignment }) }
+    const executable = yield* given.handles.attempt(() => Executable.compile(given, text, together))
+    return { executable, keys: [text] } satisfies Compiled as Compiled
+  }
   const loaded = stored && (yield* Effect.result(given.handles.attempt(() => Executable.deserialize(given, stored))))
   if (loaded !== undefined && Result.isSuccess(loaded)) {
     return { executable: loaded.success, keys: [Files.sha256(stored!)] } satisfies Compiled
@@ -235,5 +274,5 @@ serve(
     memory: () => [held()]
   },
   arrived,
-  () => Effect.runSync(freed)
+  () => Effect.runPromise(freed)
 )

@@ -1,6 +1,7 @@
 /** Clients of a plugin. A client is the connection to its devices, and owns all that lives there. */
 import { Effect, Result } from "effect"
 import { Handles } from "./Handles.ts"
+import type { KeyValueStore } from "./KeyValueStore.ts"
 import { attempt } from "./PjrtError.ts"
 import type { Plugin } from "./Plugin.ts"
 import * as Struct from "./Struct.ts"
@@ -10,6 +11,10 @@ export interface Device {
   readonly pointer: bigint
   /** The plugin's name of its kind: `cpu`, `NVIDIA H200`. */
   readonly kind: string
+  /** The number of the device among those of all processes that compute together. */
+  readonly id: number
+  /** The number of the process that holds the device; 0 for a process alone. */
+  readonly process: number
 }
 
 /** The memory of a device, in bytes. `limit` and `peak` are absent if the plugin does not tell them. */
@@ -26,6 +31,7 @@ export interface Client {
   /** The plugin's name of the platform: `cpu`, `cuda`. */
   readonly platform: string
   readonly platformVersion: string
+  /** The devices of this process. */
   readonly devices: ReadonlyArray<Device>
   readonly handles: Handles
 }
@@ -55,17 +61,19 @@ export const named = (given: Options) => {
 const describe = (plugin: Plugin, device: bigint): Device => {
   const { description } = plugin.call("PJRT_Device_GetDescription", { device })
   const { kind, length } = plugin.call("PJRT_DeviceDescription_Kind", { description })
-  return { pointer: device, kind: Struct.text(kind, length) }
+  const { id } = plugin.call("PJRT_DeviceDescription_Id", { description })
+  const { process } = plugin.call("PJRT_DeviceDescription_ProcessIndex", { description })
+  return { pointer: device, kind: Struct.text(kind, length), id: Number(id), process: Number(process) }
 }
 
 /**
- * Opens a client with options of the plugin. All that it owns is freed with it when the scope closes. Fails with `PjrtError` if there
- * is no device, or if the plugin does not know an option.
+ * Opens a client with options of the plugin. All that it owns is freed with it when the scope closes. With `store` it meets the clients of
+ * other processes. Fails with `PjrtError` if there is no device, or if the plugin does not know an option.
  */
-export const open = Effect.fnUntraced(function*(plugin: Plugin, options: Options = {}) {
+export const open = Effect.fnUntraced(function*(plugin: Plugin, options: Options = {}, store?: KeyValueStore) {
   const handles = new Handles(plugin)
   const client = yield* Effect.acquireRelease(
-    attempt(() => plugin.call("PJRT_Client_Create", named(options)).client),
+    attempt(() => plugin.call("PJRT_Client_Create", { ...named(options), ...store }).client),
     (client) =>
       Effect.sync(() => {
         handles.close()
@@ -86,6 +94,14 @@ export const open = Effect.fnUntraced(function*(plugin: Plugin, options: Options
     }
   })
 })
+
+/** Returns the first device of each of the processes that compute together, in their order. Throws `PjrtError`. */
+export const firsts = ({ plugin, pointer: client }: Client): ReadonlyArray<Device> => {
+  const { count, devices } = plugin.call("PJRT_Client_Devices", { client })
+  const all = Struct.words(devices, count).map((device) => describe(plugin, device)).toSorted((a, b) => a.id - b.id)
+  const processes = Map.groupBy(all, ({ process }) => process)
+  return Array.from(processes.keys()).toSorted((a, b) => a - b).map((process) => processes.get(process)![0]!)
+}
 
 /** Returns the memory of a device by its own figures, or undefined if the plugin has none. */
 export const memory = (client: Client, device: Device): DeviceMemory | undefined => {

@@ -8,6 +8,8 @@ export type Flag = string | bigint | number | boolean
 export interface CompileOptions {
   /** Number of devices that run the program together; default 1. */
   readonly replicas?: number
+  /** The number of the device (`Device.id`) of each replica. By default the plugin chooses among those of the process. */
+  readonly assignment?: ReadonlyArray<number>
   /** XLA's flags by their names without dashes, such as `xla_gpu_deterministic_ops`. */
   readonly flags?: Readonly<Record<string, Flag>>
 }
@@ -20,9 +22,18 @@ const root = protobuf.Root.fromJSON({
       fields: {
         deviceOrdinal: field(1, "int64"),
         numReplicas: field(4, "int64"),
-        numPartitions: field(5, "int64")
+        numPartitions: field(5, "int64"),
+        assignment: field(9, "Assignment")
       }
     },
+    Assignment: {
+      fields: {
+        replicas: field(1, "int32"),
+        partitions: field(2, "int32"),
+        devices: field(3, "ReplicaDevices", "repeated")
+      }
+    },
+    ReplicaDevices: { fields: { ids: field(1, "int64", "repeated") } },
     Flag: {
       // Without it, `false` and 0 would not be written.
       oneofs: { value: { oneof: ["text", "isSet", "whole", "real"] } },
@@ -47,9 +58,14 @@ const encoded = (flag: Flag) => {
 }
 
 /** Returns the bytes of the message. */
-export const encode = ({ flags = {}, replicas = 1 }: CompileOptions): Uint8Array =>
+export const encode = ({ assignment, flags = {}, replicas = 1 }: CompileOptions): Uint8Array =>
   Options.encode({
-    // XLA reads 0 as the first device. -1 leaves the choice to the caller.
-    build: { deviceOrdinal: -1, numReplicas: replicas, numPartitions: 1 },
+    build: {
+      // XLA reads 0 as the first device. -1 leaves the choice to the caller.
+      deviceOrdinal: -1,
+      numReplicas: replicas,
+      numPartitions: 1,
+      ...(assignment && { assignment: { replicas, partitions: 1, devices: [{ ids: assignment }] } })
+    },
     flags: Object.entries(flags).map(([name, flag]) => ({ name, flag: encoded(flag) }))
   }).finish()

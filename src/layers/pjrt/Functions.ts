@@ -16,6 +16,7 @@ export const FUNCTIONS = {
   PJRT_Client_Destroy: { place: 11, fields: ["client"] },
   PJRT_Client_PlatformName: { place: 12, fields: ["client", "name", "length"] },
   PJRT_Client_PlatformVersion: { place: 14, fields: ["client", "version", "length"] },
+  PJRT_Client_Devices: { place: 15, fields: ["client", "devices", "count"] },
   PJRT_Client_AddressableDevices: { place: 16, fields: ["client", "devices", "count"] },
   PJRT_Client_Compile: { place: 20, fields: ["client", "program", "options", "optionsLength", "executable"] },
   PJRT_Client_BufferFromHostBuffer: {
@@ -36,6 +37,8 @@ export const FUNCTIONS = {
       "buffer"
     ]
   },
+  PJRT_DeviceDescription_Id: { place: 23, fields: ["description", "id"] },
+  PJRT_DeviceDescription_ProcessIndex: { place: 24, fields: ["description", "process"] },
   PJRT_DeviceDescription_Kind: { place: 26, fields: ["description", "kind", "length"] },
   PJRT_Device_GetDescription: { place: 29, fields: ["device", "description"] },
   PJRT_Device_MemoryStats: {

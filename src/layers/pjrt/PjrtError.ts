@@ -1,39 +1,13 @@
 /** Errors of plugins and of the functions that they have. */
 import { Effect, Runtime, Schema } from "effect"
 import { TaggedError } from "../../domain/values/TaggedError.ts"
-
-/** The codes of PJRT's errors, by their numbers. */
-const CODES = [
-  "OK",
-  "CANCELLED",
-  "UNKNOWN",
-  "INVALID_ARGUMENT",
-  "DEADLINE_EXCEEDED",
-  "NOT_FOUND",
-  "ALREADY_EXISTS",
-  "PERMISSION_DENIED",
-  "RESOURCE_EXHAUSTED",
-  "FAILED_PRECONDITION",
-  "ABORTED",
-  "OUT_OF_RANGE",
-  "UNIMPLEMENTED",
-  "INTERNAL",
-  "UNAVAILABLE",
-  "DATA_LOSS",
-  "UNAUTHENTICATED"
-] as const
-
-export const Code = Schema.Literals(CODES)
-export type Code = typeof Code.Type
-
-/** Returns the code with a number. A number that PJRT does not have yet is `UNKNOWN`. */
-export const codeOf = (number: bigint): Code => CODES[Number(number)] ?? "UNKNOWN"
+import { CODES } from "./PjrtCode.ts"
 
 /** A function of the plugin failed. */
 export class PjrtError extends TaggedError<PjrtError>()("PjrtError", {
   /** The name of the function, such as `PJRT_Client_Compile`. */
   call: Schema.String,
-  code: Code,
+  code: Schema.Literals(CODES),
   /** The plugin's own message. */
   detail: Schema.String
 }) {

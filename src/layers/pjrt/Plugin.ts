@@ -2,7 +2,8 @@
 import { Effect, Result } from "effect"
 import koffi, { type KoffiFunc } from "koffi"
 import { type Field, FUNCTIONS, type Name, OPTIONAL } from "./Functions.ts"
-import { codeOf, PjrtError, PluginUnavailable } from "./PjrtError.ts"
+import { codeOf } from "./PjrtCode.ts"
+import { PjrtError, PluginUnavailable } from "./PjrtError.ts"
 import * as Struct from "./Struct.ts"
 
 /** The members of a struct that a function is given, and those that it then has. */

@@ -41,6 +41,22 @@ export const read = <F extends string>(
     readonly [K in F]: bigint
   }
 
+/** Returns the members of a struct of the plugin. */
+export const copy = <F extends string>(fields: ReadonlyArray<F>, pointer: bigint): { readonly [K in F]: bigint } =>
+  read(fields, new BigInt64Array(bytes(pointer, BigInt(WIDTH * (HEAD + fields.length)))))
+
+/** Writes some members of a struct of the plugin. */
+export const fill = <F extends string>(
+  fields: ReadonlyArray<F>,
+  pointer: bigint,
+  given: { readonly [K in F]?: bigint }
+): void => {
+  for (const [place, field] of fields.entries()) {
+    const member = given[field]
+    if (member !== undefined) koffi.encode(pointer, WIDTH * (HEAD + place), "uint64_t", member)
+  }
+}
+
 /** Joins structs, one after another. */
 export const list = (structs: ReadonlyArray<BigInt64Array>): BigInt64Array => {
   const joined = BigInt64Array.from(structs.flatMap((struct) => Array.from(struct)))

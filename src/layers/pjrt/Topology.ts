@@ -12,7 +12,7 @@ import { attempt, type PjrtError, PluginUnavailable } from "./PjrtError.ts"
 import * as Plugin from "./Plugin.ts"
 import * as PluginFile from "./PluginFile.ts"
 
-/** One GPU of a kind. */
+/** GPUs of a kind, one on each of several hosts. */
 export interface Topology {
   readonly plugin: Plugin.Plugin
   readonly pointer: bigint
@@ -24,11 +24,11 @@ export interface Demand extends Launches.Launches {
   readonly memory: Executable.Memory
 }
 
-/** Describes a card to a plugin. All that is compiled for it is freed when the scope closes. Fails with `PjrtError`. */
-export const open = Effect.fnUntraced(function*(plugin: Plugin.Plugin, card: Card.Card) {
+/** Describes cards to a plugin, one on each host. All that is compiled for them is freed when the scope closes. Fails with `PjrtError`. */
+export const open = Effect.fnUntraced(function*(plugin: Plugin.Plugin, card: Card.Card, hosts = 1) {
   const handles = new Handles(plugin)
   const name = Buffer.from(card.name)
-  const given = Client.named({ target_config: Card.describe(card), topology: "1x1x1" })
+  const given = Client.named({ target_config: Card.describe(card), topology: `1x${hosts}x1` })
   const pointer = yield* Effect.acquireRelease(
     attempt(() => plugin.call("PJRT_TopologyDescription_Create", { name, nameLength: name.length, ...given }).topology),
     (topology) =>
@@ -48,7 +48,7 @@ const COMPILER = ["nvidia/cu13/bin/ptxas", "nvidia/cu13/nvvm/libdevice/libdevice
  * Describes a card to the plugin that `patchword setup xla` installs. Fails with `PluginUnavailable` if it or CUDA's compiler is not there,
  * and with `PjrtError`.
  */
-export const ofCard = Effect.fnUntraced(function*(card: Card.Card) {
+export const ofCard = Effect.fnUntraced(function*(card: Card.Card, hosts = 1) {
   const { fs, path: { join } } = yield* Files.make
   const folder = yield* PluginFile.folder("cuda")
   const plugin = join(folder, PluginFile.PLUGINS.cuda.library)
@@ -57,7 +57,7 @@ export const ofCard = Effect.fnUntraced(function*(card: Card.Card) {
     const remedy = "run \"patchword setup xla --platform cuda --part compiler\""
     return yield* new PluginUnavailable({ file: plugin, problem: `there is no ${file}`, remedy })
   }
-  return yield* open(yield* Plugin.load(plugin), card)
+  return yield* open(yield* Plugin.load(plugin), card, hosts)
 })
 
 /** Without a device the compiler cannot try kernels, and chooses them by rules. */

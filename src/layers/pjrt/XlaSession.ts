@@ -82,7 +82,7 @@ const matched = (program: Program, found: ReadonlyArray<Executable.ResultType>) 
 /** Compiles a program. */
 export type Compile = (
   client: Client,
-  program: Pick<Program, "text" | "devices">
+  program: Pick<Program, "text" | "devices" | "replicas">
 ) => Effect.Effect<Executable.Executable, PjrtError | TooLarge, Scope.Scope>
 
 const compileOnce: Compile = (client, { devices, text }) =>

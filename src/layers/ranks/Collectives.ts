@@ -25,11 +25,13 @@ export interface ThreadsOrigin {
   readonly size: number
 }
 
-/** How ranks that are processes meet: the file of the library of MPI, and their communicator in it. */
+/** How ranks that are processes meet: the file of the library of MPI, and their communicators in it. */
 export interface MpiOrigin {
   readonly kind: "mpi"
   readonly library: string
   readonly group: number | bigint
+  /** Another communicator of the same ranks, for keys and values (`KeyValues`). */
+  readonly keys: number | bigint
   readonly rank: number
   readonly size: number
 }

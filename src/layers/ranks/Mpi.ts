@@ -49,8 +49,11 @@ export interface Mpi {
   readonly beginBroadcast: (bytes: Uint8Array, group: Handle) => Pending
   /** Begins to wait for all. */
   readonly beginBarrier: (group: Handle) => Pending
-  readonly beginSend: (values: Int32Array, to: number, group: Handle) => Pending
-  readonly beginReceive: (values: Int32Array, from: number, group: Handle) => Pending
+  /** Begins to send the bytes of an array. A rank may send to itself. Messages with another `tag` (0 by default) are others. */
+  readonly beginSend: (values: ArrayBufferView, to: number, group: Handle, tag?: number) => Pending
+  readonly beginReceive: (values: ArrayBufferView, from: number, group: Handle) => Pending
+  /** Returns the bytes of the next message from a rank, or undefined if none has come. Of all threads, one alone calls it for a group and a tag. */
+  readonly receive: (from: number, group: Handle, tag: number) => Uint8Array | undefined
   /** Tests whether an operation has ended. */
   readonly isDone: (pending: Pending) => boolean
   /** Ends. All ranks do so, and no operation may go on. */
@@ -63,7 +66,6 @@ interface Constants {
   readonly handle: "int" | "intptr_t"
   readonly world: Handle
   readonly float: Handle
-  readonly int: Handle
   readonly byte: Handle
   readonly sum: Handle
   readonly returning: Handle
@@ -76,7 +78,6 @@ const STANDARD: Constants = {
   handle: "intptr_t",
   world: 0x101,
   float: 0x210,
-  int: 0x209,
   byte: 0x247,
   sum: 0x21,
   returning: 0x143,
@@ -89,7 +90,6 @@ const MPICH: Constants = {
   handle: "int",
   world: 0x44000000,
   float: 0x4c00040a,
-  int: 0x4c000405,
   byte: 0x4c00010d,
   sum: 0x58000003,
   returning: 0x54000001,
@@ -104,7 +104,6 @@ const openMpi = (library: Library): Constants => {
     handle: "intptr_t",
     world: address("ompi_mpi_comm_world"),
     float: address("ompi_mpi_float"),
-    int: address("ompi_mpi_int"),
     byte: address("ompi_mpi_byte"),
     sum: address("ompi_mpi_op_sum"),
     returning: address("ompi_mpi_errors_return"),
@@ -116,6 +115,9 @@ const openMpi = (library: Library): Constants => {
 
 const LONGEST_VERSION = 8192
 const LONGEST_ERROR = 512
+
+/** More bytes than the status of any library has. */
+const STATUS = 128
 
 /** A count is a C integer, so larger arrays go in parts. */
 const PART = 2 ** 28
@@ -150,7 +152,7 @@ export const load = (file: string): Mpi => {
   const [line = ""] = text.toString("utf8", 0, length[0]).replaceAll("\0", "").split(/[\n,]/)
   const version = line.replace(/ Version:\s*/, " ").trim()
   const kind = kindOf(file, version)
-  const { byte, float, handle, ignored, inPlace, int, multiple, returning, sum, world } = kind === "openmpi"
+  const { byte, float, handle, ignored, inPlace, multiple, returning, sum, world } = kind === "openmpi"
     ? openMpi(library)
     : kind === "mpich"
     ? MPICH
@@ -200,6 +202,11 @@ export const load = (file: string): Mpi => {
   const receive = act(
     "MPI_Irecv(void *values, int count, handle type, int from, int tag, handle group, _Out_ handle *request)"
   )
+  const probe = act("MPI_Iprobe(int from, int tag, handle group, _Out_ int *found, void *status)")
+  const count = act("MPI_Get_count(void *status, handle type, _Out_ int *count)")
+  const take = act(
+    "MPI_Recv(void *values, int count, handle type, int from, int tag, handle group, intptr_t status)"
+  )
   const test = act("MPI_Test(_Inout_ handle *request, _Out_ int *done, intptr_t status)")
 
   const begin = (memory: ArrayBufferView | undefined, start: (request: [Handle]) => void): Pending => {
@@ -240,10 +247,19 @@ export const load = (file: string): Mpi => {
     beginBroadcast: (bytes, group) =>
       begin(bytes, (request) => broadcast(bytes, bytes.length, byte, 0, group, request)),
     beginBarrier: (group) => begin(undefined, (request) => barrier(group, request)),
-    beginSend: (values, to, group) =>
-      begin(values, (request) => send(values, values.length, int, to, TAG, group, request)),
+    beginSend: (values, to, group, tag = TAG) =>
+      begin(values, (request) => send(values, values.byteLength, byte, to, tag, group, request)),
     beginReceive: (values, from, group) =>
-      begin(values, (request) => receive(values, values.length, int, from, TAG, group, request)),
+      begin(values, (request) => receive(values, values.byteLength, byte, from, TAG, group, request)),
+    receive: (from, group, tag) => {
+      const [found, length, status]: [[number], [number], Buffer] = [[0], [0], Buffer.alloc(STATUS)]
+      probe(from, tag, group, found, status)
+      if (found[0] === 0) return undefined
+      count(status, byte, length)
+      const bytes = new Uint8Array(length[0])
+      take(bytes, bytes.length, byte, from, tag, group, ignored)
+      return bytes
+    },
     isDone: ({ request }) => {
       const done: [number] = [0]
       test(request, done, ignored)

@@ -227,7 +227,7 @@ const start = Effect.fnUntraced(function*(options: MpiOptions) {
       part.set(view)
     }
   }, turn)
-  const { group, library, rank, size } = found
+  const { group, keys, library, rank, size } = found
   const ranks: Ranks = {
     rank,
     size,
@@ -235,7 +235,7 @@ const start = Effect.fnUntraced(function*(options: MpiOptions) {
     allReduce: ({ buffer, byteLength, byteOffset }) => inParts("sum", new Uint8Array(buffer, byteOffset, byteLength)),
     broadcast: (bytes) => inParts("broadcast", bytes),
     barrier: turn(call("barrier", new SharedArrayBuffer(0))),
-    ...(size > 1 && { collectives: { kind: "mpi", library, group, rank, size } })
+    ...(size > 1 && { collectives: { kind: "mpi", library, group, keys, rank, size } })
   }
   return ranks
 })

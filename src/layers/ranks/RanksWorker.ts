@@ -31,11 +31,12 @@ export type Ask =
   | { readonly state: Pulse.State; readonly code: number }
   | { readonly told: true }
 
-/** The library and the ranks that it finds. `group` is the communicator of the engine. */
+/** The library and the ranks that it finds. `group` is the communicator of the engine's sums, and `keys` that of its keys and values. */
 export interface Found {
   readonly library: string
   readonly version: string
   readonly group: Mpi.Handle
+  readonly keys: Mpi.Handle
   readonly rank: number
   readonly size: number
 }
@@ -112,10 +113,17 @@ const end = Effect.fnUntraced(function*(verdict: Pulse.Beat, rank: number, heard
 const program = Effect.gen(function*() {
   const { library, mpi } = yield* load
   const attempt = <A>(use: () => A) => Effect.try({ try: use, catch: told })
-  const { beats, calls, group, rank, size } = yield* attempt(() => {
+  const { beats, calls, group, keys, rank, size } = yield* attempt(() => {
     mpi.init()
-    const [calls, beats, group] = [mpi.duplicate(mpi.world), mpi.duplicate(mpi.world), mpi.duplicate(mpi.world)]
-    return { beats, calls, group, rank: mpi.rank(mpi.world), size: mpi.size(mpi.world) }
+    const group = () => mpi.duplicate(mpi.world)
+    return {
+      calls: group(),
+      beats: group(),
+      group: group(),
+      keys: group(),
+      rank: mpi.rank(mpi.world),
+      size: mpi.size(mpi.world)
+    }
   })
   const wake = yield* Latch.make()
   const heard = yield* Latch.make()
@@ -138,7 +146,7 @@ const program = Effect.gen(function*() {
     } else waiting.push(ask)
     wake.openUnsafe()
   })
-  say({ found: { library, version: mpi.version, group, rank, size } })
+  say({ found: { library, version: mpi.version, group, keys, rank, size } })
 
   let ending = false
   for (;;) {

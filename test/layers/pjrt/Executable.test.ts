@@ -25,7 +25,7 @@ const run = (client: Client, executable: Executable.Executable, ...given: Readon
   return found
 }
 
-onCpu("a program", ({ opened }) => {
+onCpu("a program", ({ isOldest, opened }) => {
   it.effect("adds two arrays, and leaves nothing when it is freed", () =>
     Effect.gen(function*() {
       const client = yield* opened()
@@ -130,6 +130,47 @@ onCpu("a program", ({ opened }) => {
       const type = { shape: [2], dtype: "float32" } as const
       for (const made of results) assert.deepStrictEqual(DeviceArray.download(client, made, [type]), [floats(3, 30)])
     }))
+
+  it.effect("runs its replicas on the devices that are named", () =>
+    Effect.gen(function*() {
+      const client = yield* opened({ cpu_device_count: 3n })
+      const [, one, two] = client.devices
+      const program = main(
+        "(%a: tensor<1xf32>) -> tensor<1xf32>",
+        `%0 = stablehlo.replica_id : tensor<ui32>
+        %1 = stablehlo.convert %0 : (tensor<ui32>) -> tensor<f32>
+        %2 = stablehlo.reshape %1 : (tensor<f32>) -> tensor<1xf32>
+        %3 = stablehlo.add %a, %2 : tensor<1xf32>
+        return %3 : tensor<1xf32>`,
+        "attributes {mhlo.num_replicas = 2 : i32}"
+      )
+      const executable = Executable.compile(client, program, { replicas: 2, assignment: [two!.id, one!.id] })
+      const uploads = [two!, one!].map((device) => DeviceArray.upload(client, device, [floats(10)]))
+      const { completed, results } = Executable.execute(client, executable, uploads.map(({ arrays }) => arrays))
+      client.handles.settle([...uploads.flatMap(({ sent }) => sent), ...completed])
+      const type = { shape: [1], dtype: "float32" } as const
+      const found = results.map((made) => DeviceArray.download(client, made, [type]))
+      assert.deepStrictEqual(found, [[floats(10)], [floats(11)]])
+    }))
+
+  it.effect.skipIf(isOldest)(
+    "may have devices of other processes, which XLA does not run on a processor",
+    () =>
+      Effect.gen(function*() {
+        const client = yield* opened({ cpu_device_count: 1n })
+        const program = main(
+          "(%a: tensor<1xf32>) -> tensor<1xf32>",
+          "return %a : tensor<1xf32>",
+          "attributes {mhlo.num_replicas = 2 : i32}"
+        )
+        const OF_SECOND_PROCESS = 131_072
+        const assignment = [client.devices[0]!.id, OF_SECOND_PROCESS]
+        const error = yield* Effect.flip(
+          client.handles.attempt(() => Executable.compile(client, program, { replicas: 2, assignment }))
+        )
+        assert.strictEqual(error.detail, "Multiprocess computations aren't implemented on the CPU backend.")
+      })
+  )
 
   it.effect("is freed with its client", () =>
     Effect.gen(function*() {

@@ -1,13 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Result } from "effect"
+import { existsSync } from "node:fs"
 import { tmpdir } from "node:os"
+import * as XlaProgram from "../../../src/compiler/programs/XlaProgram.ts"
+import * as Steps from "../../../src/laws/EngineSteps.ts"
 import * as Files from "../../../src/layers/files/Files.ts"
 import * as Card from "../../../src/layers/pjrt/Card.ts"
+import * as Client from "../../../src/layers/pjrt/Client.ts"
+import type { CompileOptions } from "../../../src/layers/pjrt/CompileOptions.ts"
 import * as Plugin from "../../../src/layers/pjrt/Plugin.ts"
 import * as Topology from "../../../src/layers/pjrt/Topology.ts"
 import { NOTHING, onCpu } from "./cpuPlugin.ts"
 
-const opened = (card: Card.Name) => Effect.provide(Topology.ofCard(Card.cards[card]), Files.layerNode)
+const opened = (card: Card.Name, hosts?: number) =>
+  Effect.provide(Topology.ofCard(Card.cards[card], hosts), Files.layerNode)
 
 describe("a GPU that is not here", () => {
   it.effect("needs a plugin and a compiler, and says how to get them", () =>
@@ -53,6 +59,33 @@ describe.skipIf(Result.isFailure(compiler))("compiling for a GPU that is not her
         assert.isAtLeast(traffic, 4 * matrix)
         assert.deepStrictEqual([memory.arguments, memory.donated], [2 * matrix, matrix])
         assert.deepStrictEqual(topology.handles.counts, NOTHING)
+      })
+  )
+
+  it.effect("makes sums over the GPUs of two ranks of a step of both, and leaves nothing", () =>
+    Effect.gen(function*() {
+      const topology = yield* opened("h200", 2)
+      const together = { place: { rank: 1, size: 2 }, collectives: "inside" } as const
+      const { replicas, text } = XlaProgram.trainStep(Steps.regression, together)
+      const sums = (program: string, options: CompileOptions) =>
+        Effect.map(
+          Topology.demand(topology, program, options),
+          ({ kinds }) => Object.keys(kinds).filter((kind) => kind.startsWith("all-reduce"))
+        )
+      assert.strictEqual(text.match(/all_reduce/g)!.length, 3)
+      assert.deepStrictEqual(yield* sums(text, { replicas: replicas!, assignment: [1, 0] }), ["all-reduce"])
+      assert.deepStrictEqual(yield* sums(XlaProgram.trainStep(Steps.regression).text, {}), [])
+      assert.deepStrictEqual(topology.handles.counts, NOTHING)
+    }))
+
+  it.effect.skipIf(existsSync("/dev/nvidiactl"))(
+    "takes the options of several processes before it looks for its GPU",
+    () =>
+      Effect.gen(function*() {
+        const { plugin } = yield* opened("h200")
+        const error = yield* Effect.flip(Client.open(plugin, { preallocate: false, node_id: 1n, num_nodes: 2n }))
+        assert.deepInclude(error, { call: "PJRT_Client_Create", code: "FAILED_PRECONDITION" })
+        assert.include(error.detail, "No visible GPU devices")
       })
   )
 

@@ -43,12 +43,15 @@ export class EngineUnnamed extends TaggedError<EngineUnnamed>()("EngineUnnamed",
   }
 }
 
-type Named = Pick<EngineFlags.EngineFlags, "engine" | "xla" | "platform">
+// A step is taken again by one rank.
+type Named = Pick<EngineFlags.EngineFlags, "engine" | "xla" | "platform" | "wire" | "collectives">
 
 const named = (engine: Named["engine"], more: Partial<Named> = {}): Named => ({
   engine,
   xla: false,
   platform: "cpu",
+  wire: "fp32",
+  collectives: "host",
   ...more
 })
 
@@ -79,14 +82,13 @@ const used = (
   }
   // The others take all cores, and refuse a number.
   const threads = known.engine === "onnx" || known.engine === "openvino" ? recorded.threads : 0
-  return Effect.succeed({ ...known, threads, precision, devices: recorded.devices ?? 1, wire: "fp32", ...given })
+  return Effect.succeed({ ...known, threads, precision, devices: recorded.devices ?? 1, ...given })
 }
 
 /** The engine that was chosen, or else that of the run. */
 const engineOf = (failed: Replay.Failed, chosen: Option.Option<Named["engine"]>, given: Given) =>
   Option.match(chosen, {
-    onSome: (engine) =>
-      EngineFlags.layer({ ...named(engine), threads: 0, precision: "fp32", devices: 1, wire: "fp32", ...given }),
+    onSome: (engine) => EngineFlags.layer({ ...named(engine), threads: 0, precision: "fp32", devices: 1, ...given }),
     onNone: () =>
       Layer.unwrap(
         Effect.map(used(failed, given), (one) =>
