@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as CodeMap from "../../src/pipelines/atlas/CodeMap.ts"
+import { ended, endsInterrupted, watched } from "../layers/machine/workers.ts"
 
 const WIDTH = 4
 
@@ -45,4 +46,13 @@ describe("CodeMap", () => {
       inside(yield* CodeMap.of(new Float32Array(20 * WIDTH).fill(0.5), WIDTH), 20)
       inside(yield* CodeMap.of(new Float32Array(20 * WIDTH), WIDTH), 20)
     }))
+
+  it.live("leaves the calling thread free, and ends its own", () =>
+    Effect.gen(function*() {
+      const { answering } = yield* watched
+      yield* CodeMap.of(two(60), WIDTH)
+      ended(answering)
+    }))
+
+  it.live("ends its thread when it is interrupted", () => endsInterrupted(CodeMap.of(two(60), WIDTH)))
 })

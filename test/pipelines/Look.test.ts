@@ -13,6 +13,7 @@ import { type Colours, pca, type PcaOptions } from "../../src/pipelines/look/Pca
 import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
 import * as Trained from "../../src/pipelines/trained/Network.ts"
 import type * as HostTensor from "../../src/shapes/HostTensor.ts"
+import { ended, watched } from "../layers/machine/workers.ts"
 import { classes, engine, micro, set } from "./kit.ts"
 
 const preset = micro()
@@ -95,7 +96,9 @@ describe("looking at what a network sees", () => {
 
     it.effect("gives colours of patches by the components of the first images", () =>
       Effect.gen(function*() {
+        const { answering } = yield* watched
         const { all, figures } = yield* coloured(few)
+        ended(answering)
         assert.strictEqual(figures.fitted, 32)
         assert.isUndefined(figures.ground)
         assert.isTrue(figures.explained.every((share, i) => share > 0 && share <= (figures.explained[i - 1] ?? 1)))

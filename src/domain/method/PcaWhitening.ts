@@ -35,12 +35,8 @@ const RIDGE = 0.02
  * Computes the first `components` principal components of rows of `width` numbers. The largest entry of an axis is positive.
  * Equal rows therefore give equal projections.
  */
-export const fit = (rows: Float32Array, width: number, components: number): PcaWhitening =>
-  finish(fitting(rows, width, components))
-
-/** Computes {@link fit} with pauses. */
-export function* fitting(rows: Float32Array, width: number, components: number): Pausable<PcaWhitening> {
-  const { axes: found, mean, variances } = yield* PrincipalComponents.fitting(rows, width, components)
+export const fit = (rows: Float32Array, width: number, components: number): PcaWhitening => {
+  const { axes: found, mean, variances } = PrincipalComponents.fit(rows, width, components)
   const axes = new Float32Array(components * width)
   const origin = new Float32Array(components)
   found.forEach((axis, component) => {

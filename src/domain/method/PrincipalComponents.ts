@@ -13,7 +13,6 @@
  * ```
  */
 import { EigenvalueDecomposition, Matrix } from "ml-matrix"
-import { finish, type Pausable } from "../values/Pausable.ts"
 
 /** The principal components of rows of `width` numbers, the one of largest variance first. */
 export interface PrincipalComponents {
@@ -28,22 +27,13 @@ export interface PrincipalComponents {
   readonly total: number
 }
 
-/** So many products are done between two pauses. */
-const PAUSE = 2 ** 18
-
-function* moments(rows: Float32Array, width: number): Pausable<{ mean: Float64Array; covariance: Matrix }> {
+const moments = (rows: Float32Array, width: number) => {
   const count = rows.length / width
   const mean = new Float64Array(width)
-  for (let from = 0; from < rows.length; from += PAUSE) {
-    const to = Math.min(rows.length, from + PAUSE)
-    for (let i = from; i < to; i++) mean[i % width]! += rows[i]! / count
-    yield
-  }
+  for (let i = 0; i < rows.length; i++) mean[i % width]! += rows[i]! / count
   const sums = new Float64Array(width * width)
   const centred = new Float64Array(width)
-  const perPause = width * Math.max(1, Math.floor(PAUSE / width ** 2))
   for (let start = 0; start < rows.length; start += width) {
-    if (start % perPause === 0) yield
     for (let i = 0; i < width; i++) centred[i] = rows[start + i]! - mean[i]!
     for (let i = 0; i < width; i++) {
       const value = centred[i]!
@@ -60,9 +50,9 @@ function* moments(rows: Float32Array, width: number): Pausable<{ mean: Float64Ar
   return { mean, covariance }
 }
 
-/** Computes {@link fit} with pauses: about a thousand in a second. */
-export function* fitting(rows: Float32Array, width: number, components: number): Pausable<PrincipalComponents> {
-  const { covariance, mean } = yield* moments(rows, width)
+/** Computes the first `components` principal components of one or more rows of `width` finite numbers. */
+export const fit = (rows: Float32Array, width: number, components: number): PrincipalComponents => {
+  const { covariance, mean } = moments(rows, width)
   const { eigenvectorMatrix, realEigenvalues } = new EigenvalueDecomposition(covariance, { assumeSymmetric: true })
   const order = realEigenvalues.map((_, i) => i).toSorted((a, b) => realEigenvalues[b]! - realEigenvalues[a]!)
     .slice(0, components)
@@ -78,10 +68,6 @@ export function* fitting(rows: Float32Array, width: number, components: number):
     total: covariance.trace()
   }
 }
-
-/** Computes the first `components` principal components of one or more rows of `width` finite numbers. */
-export const fit = (rows: Float32Array, width: number, components: number): PrincipalComponents =>
-  finish(fitting(rows, width, components))
 
 /** Returns the share of the variance along each axis, 0 to 1. Rows that are all equal have no variance, so the shares are 0. */
 export const explained = (components: PrincipalComponents): ReadonlyArray<number> =>

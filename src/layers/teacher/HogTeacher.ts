@@ -10,6 +10,7 @@ import * as Files from "../files/Files.ts"
 import { Images } from "../images/Images.ts"
 import * as Augment from "../images/views/Augment.ts"
 import * as Pauses from "../machine/Pauses.ts"
+import * as WorkerThread from "../machine/WorkerThread.ts"
 import { within, WrongImages, WrongMeasures } from "./TeacherError.ts"
 import { Teacher } from "./TeacherService.ts"
 
@@ -32,6 +33,19 @@ const CHUNK = 64
 
 const wrap = within("hog")
 
+/** The work of the thread. */
+export interface Work {
+  readonly rows: Float32Array
+  readonly width: number
+  readonly components: number
+}
+
+const program = WorkerThread.file("PcaWhiteningWorker", import.meta.url)
+
+/** Fits a projection in a thread of its own, because the search for eigenvectors cannot pause. */
+const fittedByThread = (work: Work): Effect.Effect<PcaWhitening.PcaWhitening> =>
+  WorkerThread.answer(program, work, Effect.sync(() => PcaWhitening.fit(work.rows, work.width, work.components)))
+
 const bytesOf = ({ buffer, byteLength, byteOffset }: Float32Array): Buffer =>
   Buffer.from(buffer, byteOffset, byteLength)
 
@@ -53,7 +67,7 @@ export const make = Effect.fn("patchword.Teacher.layerHog")(function*(options: H
     return Effect.map(train.image(index), (picture) => Augment.view(picture, imageSize, augment, key))
   }
   const patches = (imageSize / patchSize) ** 2
-  const described = new Float32Array(fitOn * patches * OrientedGradients.WIDTH)
+  const described = new Float32Array(new SharedArrayBuffer(4 * fitOn * patches * OrientedGradients.WIDTH))
   for (let start = 0; start < fitOn; start += CHUNK) {
     const turns = Array.from({ length: Math.min(CHUNK, fitOn - start) }, (_, i) => start + i)
     const views = yield* Effect.forEach(turns, (turn) => Effect.tap(view(turn), () => Pauses.pause), { concurrency: 8 })
@@ -63,7 +77,7 @@ export const make = Effect.fn("patchword.Teacher.layerHog")(function*(options: H
       start * patches * OrientedGradients.WIDTH
     )
   }
-  const whitening = yield* Pauses.during(PcaWhitening.fitting(described, OrientedGradients.WIDTH, components))
+  const whitening = yield* fittedByThread({ rows: described, width: OrientedGradients.WIDTH, components })
 
   return Teacher.of({
     name: "hog",

@@ -27,19 +27,9 @@ const LARGE = 2 ** 22
 
 const program = WorkerThread.file("InitialValuesWorker", import.meta.url)
 
-/** Draws a share in a thread of its own, or here if the thread is lost. */
+/** Draws a share in a thread of its own. */
 const drawnByThread = (share: Share): Effect.Effect<Values> =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => WorkerThread.start(program, share)),
-    (worker) =>
-      Effect.callback<Values>((resume) => {
-        const here = () => resume(Effect.sync(() => Parameter.initialise(share.spec, share.seed)))
-        worker.once("message", (values: Values) => resume(Effect.succeed(values)))
-        worker.once("error", here)
-        worker.once("exit", here)
-      }),
-    (worker) => Effect.promise(() => worker.terminate())
-  )
+  WorkerThread.answer(program, share, Effect.sync((): Values => Parameter.initialise(share.spec, share.seed)))
 
 /** Splits parameters into shares of about the same number of values. */
 const shares = (spec: object, seed: number, count: number): ReadonlyArray<Share> => {

@@ -5,6 +5,7 @@ import * as PrincipalComponents from "../../domain/method/PrincipalComponents.ts
 import type { Picture } from "../../domain/pixels/Picture.ts"
 import type { Grid } from "../../domain/values/Grid.ts"
 import * as ImageSet from "../../layers/images/reading/ImageSet.ts"
+import * as WorkerThread from "../../layers/machine/WorkerThread.ts"
 import * as FinetuneStep from "../../nn/finetune/FinetuneStep.ts"
 import * as PretrainStep from "../../nn/pretrain/PretrainStep.ts"
 import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
@@ -50,6 +51,19 @@ const BATCH = 16
 /** The number of images that the components are computed of, at most, unless told otherwise. */
 export const FIT_ON = 32
 
+/** The work of the thread. */
+export interface Work {
+  readonly rows: Float32Array
+  readonly width: number
+  readonly options: PatchColours.Options
+}
+
+const program = WorkerThread.file("PatchColoursWorker", import.meta.url)
+
+/** Fits colours in a thread of its own, because the search for eigenvectors cannot pause. It takes seconds for a large network. */
+const fittedByThread = (work: Work): Effect.Effect<PatchColours.PatchColours> =>
+  WorkerThread.answer(program, work, Effect.sync(() => PatchColours.fit(work.rows, work.width, work.options)))
+
 const rowsOf = (outputs: { readonly target: HostTensor<[number, number, number], "float32"> }) => outputs.target.data
 
 const open = (network: NetworkRows.Network, images: number) => {
@@ -81,10 +95,10 @@ export const pca = Effect.fn("patchword.pca")(function*<E, R>(
   const opened = yield* open(network, Batches.fitting(BATCH, set))
   const eachOf = NetworkRows.each(network, opened, "patch features", length)
   const fitted = Math.min(fitOn, set.length)
-  const rows = new Float32Array(fitted * length)
+  const rows = new Float32Array(new SharedArrayBuffer(4 * fitted * length))
   const first = ImageSet.subset(set, Array.from({ length: fitted }, (_, i) => i))
   yield* eachOf(first, (some, [start = 0]) => Effect.sync(() => rows.set(some, start * length)))
-  const found = PatchColours.fit(rows, width, { grid, foreground })
+  const found = yield* fittedByThread({ rows, width, options: { grid, foreground } })
   yield* eachOf(set, (some, places, batch) =>
     use(places.map((index, at): Colours => ({
       index,

@@ -8,6 +8,7 @@ import * as ImageSet from "../../../src/layers/images/reading/ImageSet.ts"
 import * as Teacher from "../../../src/layers/teacher/Teacher.ts"
 import * as HostTensor from "../../../src/shapes/HostTensor.ts"
 import { holds } from "../../laws/kit.ts"
+import { ended, endsInterrupted, watched } from "../machine/workers.ts"
 
 const { integer, uniform } = KeyedRandom.generator({ seed: 5, purpose: "pictures", epoch: 0, index: 0 })
 
@@ -61,6 +62,14 @@ describe("Teacher.layerHog", () => {
       const { data, shape } = yield* features(batch)
       assert.deepStrictEqual(shape, [2, 9, 10])
       for (let row = 0; row < 18; row++) assert.closeTo(Math.hypot(...data.subarray(row * 10, row * 10 + 10)), 1, 1e-6)
+    }))
+
+  it.live("is fitted in a thread, which ends, also when it is interrupted", () =>
+    Effect.gen(function*() {
+      const { answering } = yield* watched
+      yield* teacher()
+      ended(answering)
+      yield* endsInterrupted(teacher())
     }))
 
   it.effect("takes images of other sizes", () =>
