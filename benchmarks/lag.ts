@@ -32,6 +32,8 @@ import { probe } from "../src/pipelines/evaluate/Probe.ts"
 import { probeSweep } from "../src/pipelines/evaluate/ProbeSweep.ts"
 import { evaluateSegmenter } from "../src/pipelines/evaluate/Segmentation.ts"
 import { finetune } from "../src/pipelines/Finetune.ts"
+import { attention } from "../src/pipelines/look/Attention.ts"
+import { pca } from "../src/pipelines/look/Pca.ts"
 import { pretrain } from "../src/pipelines/Pretrain.ts"
 import { segment } from "../src/pipelines/Segment.ts"
 import { trainDecoder } from "../src/pipelines/TrainDecoder.ts"
@@ -157,6 +159,10 @@ const parts = {
   encode: { run: Effect.flatMap(load("train"), (set) => encode(tokenizer, set, () => Effect.void)) },
   cache: { run: cacheFeatures(preset.tokenizer, join(root, "cache"), { steps: 10, shardBytes: 2 ** 20 }) },
   atlas: { run: Effect.flatMap(load("train"), (set) => atlas(tokenizer, set, join(root, "atlas"))) },
+  attention: {
+    run: Effect.flatMap(load("in-new"), (set) => attention(backbone, set, () => Effect.void))
+  },
+  pca: { run: Effect.flatMap(load("in-new"), (set) => pca(backbone, set, () => Effect.void)) },
   doctor: {
     before: inRun(
       "doctor",

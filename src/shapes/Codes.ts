@@ -157,7 +157,7 @@ export const countByCode = <M extends number, K extends number, D extends DType 
   ShapeError.shaped("countByCode", untyped(codes), ["M"], "codes")
   ShapeError.sizes("countByCode", [size])
   const raw = untyped(codes) as tf.Tensor1D
-  return unsafeTyped(tf.squeeze(tf.unsortedSegmentSum(tf.ones([raw.shape[0], 1]), raw, size), [1]))
+  return unsafeTyped(tf.squeeze(tf.unsortedSegmentSum(tf.fill([raw.shape[0], 1], 1), raw, size), [1]))
 }
 
 /** Encodes codes as one-hot vectors: `[...]` to `[..., K]`. Codes that are not below `K` get zeros. */

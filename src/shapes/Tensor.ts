@@ -88,7 +88,7 @@ export function fill(shape: Shape, value: number): Any {
 export function zeros<const S extends Shape>(shape: S & Known<S>): Tensor<Mutable<S>>
 export function zeros(shape: Shape): Any {
   ShapeError.sizes("zeros", shape)
-  return unsafeTyped(tf.zeros([...shape]))
+  return unsafeTyped(tf.fill([...shape], 0))
 }
 
 /** Creates a constant of the step from host values. */

@@ -83,12 +83,13 @@ const folded = (
   emitted: Translations.Emitted | undefined
 ): Translations.Emitted | undefined => {
   const given = Object.entries(inputs).flatMap(([key, x]) => (x === undefined ? [] : [[key, x] as const]))
+  // Most kernels have an operand that is computed, so this comes first.
+  if (!given.every(([, x]) => tracer.contents(x) !== undefined)) return undefined
   const kernel = tf.getKernel(name, "cpu")
-  const small = [...given.map(([, x]) => x), ...[emitted ?? []].flat()].every((x) => size(x.shape) <= FOLDED_UP_TO)
-  const values = small ? given.map(([, x]) => tracer.elements(x)) : [undefined]
-  if (kernel === undefined || values.includes(undefined)) return undefined
+  const isSmall = [...given.map(([, x]) => x), ...[emitted ?? []].flat()].every((x) => size(x.shape) <= FOLDED_UP_TO)
+  if (kernel === undefined || !isSmall) return undefined
   const cpu = tf.engine().findBackend("cpu") as CpuBackend
-  const uploaded = given.map(([key, x], i) => [key, cpu.makeTensorInfo(x.shape, x.dtype, values[i])] as const)
+  const uploaded = given.map(([key, x]) => [key, cpu.makeTensorInfo(x.shape, x.dtype, tracer.elements(x))] as const)
   const result = kernel.kernelFunc({
     // TensorFlow.js types lists of tensors as records of tensors.
     inputs: (Array.isArray(inputs)

@@ -72,8 +72,9 @@ const axesOf = (axis: tf.NamedAttrMap[string] | undefined, { shape }: tf.Tensor)
 const kept = (reduced: tf.Tensor, { shape }: tf.Tensor, axes: ReadonlyArray<number>): tf.Tensor =>
   tf.reshape(reduced, shape.map((size, axis) => axes.includes(axis) ? 1 : size))
 
+// `tf.ones` would make the array at once, also where a step is traced.
 const summed = (dy: tf.Tensor, x: tf.Tensor, axes: ReadonlyArray<number>): tf.Tensor =>
-  tf.mul(kept(dy, x, axes), tf.ones(x.shape, "float32"))
+  tf.mul(kept(dy, x, axes), tf.fill(x.shape, 1))
 
 const extreme = (kernel: string, attribute: string): tf.GradConfig =>
   config(kernel, ["x"], (dy, [x, y], attributes) => {
@@ -116,7 +117,7 @@ const dropped = (dy: tf.Tensor, indices: tf.Tensor): tf.Tensor => {
   const rows = tf.gather(dy, tf.maximum(indices, tf.zerosLike(indices)))
   const shape = rows.shape.map((size, axis) => axis < indices.rank ? size : 1)
   const used = tf.reshape(tf.greaterEqual(indices, tf.scalar(0, "int32")), shape)
-  return tf.where(tf.logicalAnd(used, tf.ones(rows.shape, "bool")), rows, tf.zerosLike(rows))
+  return tf.where(tf.logicalAnd(used, tf.fill(rows.shape, 1, "bool")), rows, tf.zerosLike(rows))
 }
 
 const all: ReadonlyArray<tf.GradConfig> = [
@@ -238,7 +239,7 @@ const all: ReadonlyArray<tf.GradConfig> = [
   },
 
   config("GatherV2", ["x", "indices"], gathered),
-  config("OneHot", ["indices"], (_, [indices]) => ({ indices: () => tf.zeros(indices!.shape, "float32") })),
+  config("OneHot", ["indices"], (_, [indices]) => ({ indices: () => tf.fill(indices!.shape, 0) })),
   config("UnsortedSegmentSum", ["segmentIds"], (dy, [segments]) => ({ x: () => dropped(dy, segments!) }))
 ]
 
