@@ -96,7 +96,9 @@ export const judge = (
         ? [`the host gave ${percent(stolen)} of the processors to other machines, more than ${percent(MOST.stolen)}`]
         : []),
       ...(majorFaults > MOST.faultsPerSecond * seconds
-        ? [`the program waited ${majorFaults} times for pages from the disk, because memory is short`]
+        ? [
+          `the program waited ${majorFaults} times for pages from the disk: memory is short, or its files are read for the first time`
+        ]
         : []),
       ...(swappedPages > 0 ? [`the machine moved ${swappedPages} pages to the disk and back`] : []),
       ...uneven

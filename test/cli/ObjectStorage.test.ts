@@ -174,6 +174,39 @@ layer(machine, { excludeTestServices: true })("an address of object storage", (i
       assert.strictEqual((yield* refused("runs", "list", "s3://other/runs")).code, 69)
     }))
 
+  it.effect("is as it was where a command is refused, whatever for", () =>
+    Effect.gen(function*() {
+      const server = yield* Storage
+      const before = new Map(server.objects)
+      const changes: Array<string> = []
+      server.before = ({ key, method }) => {
+        if (method !== "GET") changes.push(`${method} ${key}`)
+      }
+      const none = "s3://bucket/runs/none"
+      const codes = yield* Effect.forEach(
+        [
+          [64, "tokenizer", "train", ...common, "--set", "tokenizer.optimizer.lr=-1", "--out", none],
+          [66, "tokenizer", "train", "--config", at("config.yaml"), "--images", at("nowhere"), "--out", none],
+          [66, "tokenizer", "train", ...common, "--continue", at("nowhere"), "--out", none],
+          [66, "pretrain", "--tokenizer", at("nowhere"), ...common, "--out", none],
+          [66, "finetune", "--from", at("nowhere"), ...common, "--out", none],
+          [66, "finetune", "--from", one, ...common, "--tests", "nowhere", "--out", none],
+          [66, "segment", "--from", one, "--preset", "tiny", ...images, "--out", none],
+          [66, "decoder", "train", "--tokenizer", one, ...common, "--out", none],
+          [64, "demo", "--config", at("config.yaml"), "--set", "knn.neighbours=0", "--out", none],
+          [64, "study", "table5", ...common, "--out", none],
+          [73, "tokenizer", "train", ...common, "--set", "tokenizer.optimizer.lr=0.5", "--out", one],
+          [73, "pretrain", "--tokenizer", one, ...common, "--split", "val", "--out", one]
+        ] as const,
+        ([code, ...args]) => Effect.map(refused(...args), (found) => [found.code, code, found.message])
+      )
+      assert.deepStrictEqual(codes.filter(([found, code]) => found !== code), [])
+      server.before = () => undefined
+      assert.deepStrictEqual(changes, [])
+      assert.deepStrictEqual(server.objects, before)
+      assert.deepStrictEqual(readdirSync(at("caches", "patchword", "storage")), [])
+    }), 120_000)
+
   it.effect("belongs to one process, until a worker takes it over, is stopped, and its job goes on", () =>
     Effect.gen(function*() {
       const { objects } = yield* Storage

@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { ConfigProvider, Effect, Schema } from "effect"
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -8,8 +8,10 @@ import { afterAll, afterEach, beforeAll } from "vitest"
 import { stringify } from "yaml"
 import { Preset } from "../../src/domain/config/Preset.ts"
 import { PretrainConfig } from "../../src/domain/config/PretrainConfig.ts"
+import * as RemoteRuns from "../../src/layers/storage/RemoteRuns.ts"
 import { draw, found } from "../cli/kit.ts"
-import { isThere, type Job, killAll, start } from "../layers/ranks/mpi.ts"
+import { isThere, type Job, killAll, library, node, start } from "../layers/ranks/mpi.ts"
+import { serve } from "../layers/storage/s3Server.ts"
 import { micro } from "../pipelines/kit.ts"
 import { root } from "../repository/rules.ts"
 
@@ -18,7 +20,7 @@ const at = (...names: ReadonlyArray<string>) => join(folder, ...names)
 const bin = join(root, "src/cli/bin.ts")
 const STEPS = 20
 
-const words = (run: string, ...more: ReadonlyArray<string>) => [
+const wordsAt = (out: string, ...more: ReadonlyArray<string>) => [
   "pretrain",
   "--tokenizer",
   at("tokenizer"),
@@ -33,9 +35,10 @@ const words = (run: string, ...more: ReadonlyArray<string>) => [
   "--set",
   `pretrain.optimizer.duration=${STEPS}`,
   "--out",
-  at(run),
+  out,
   ...more
 ]
+const words = (run: string, ...more: ReadonlyArray<string>) => wordsAt(at(run), ...more)
 const ranks = (size: number, run: string, ...more: ReadonlyArray<string>) => start(size, [bin, ...words(run, ...more)])
 
 type Row = Readonly<Record<string, number>>
@@ -131,14 +134,59 @@ describe.skipIf(!isThere || process.platform !== "linux")("a training of several
     240_000
   )
 
+  it.live(
+    "keeps its run in object storage, by rank 0 alone, with the same bytes after Ctrl-C and the death of rank 0",
+    () =>
+      Effect.gen(function*() {
+        const { endpoint, objects } = yield* serve
+        const variables = {
+          AWS_ACCESS_KEY_ID: "me",
+          AWS_SECRET_ACCESS_KEY: "secret",
+          AWS_ENDPOINT_URL_S3: endpoint,
+          XDG_CACHE_HOME: at("caches"),
+          PATCHWORD_MPI: library
+        }
+        const program = ["env", ...Object.entries(variables).map(([name, value]) => `${name}=${value}`), ...node]
+        const begin = () => start(2, [bin, ...wordsAt("s3://bucket/runs/one")], program)
+        const steps = () => {
+          const names = existsSync(at("caches")) ? readdirSync(at("caches"), { recursive: true }) as Array<string> : []
+          const log = names.find((name) => name.endsWith("log.jsonl"))
+          return log === undefined ? 0 : readFileSync(at("caches", log), "utf8").split("\n").length - 1
+        }
+        const manifest = () =>
+          JSON.parse(String(objects.get("bucket/runs/one/run.json"))) as Readonly<Record<string, unknown>>
+
+        const stopped = begin()
+        yield* until(() => steps() > 0 || stopped.launcher.exitCode !== null)
+        stopped.launcher.kill("SIGINT")
+        assert.strictEqual(yield* stopped.end, 130, stopped.errors())
+        assert.containsSubset(manifest(), { number: 1, owner: null })
+        assert.match(Object.keys(manifest()["files"]!).join(" "), /checkpoints\/pretrain\/step-\d+\/state\.json/)
+
+        const killed = begin()
+        yield* until(() => manifest()["number"] === 2 || killed.launcher.exitCode !== null)
+        process.kill(pidOf(killed, 0), "SIGKILL")
+        assert.notStrictEqual(yield* killed.end, 0)
+        assert.isNotNull(manifest()["owner"])
+
+        const again = begin()
+        assert.strictEqual(yield* again.end, 0, again.errors())
+        assert.containsSubset(manifest(), { number: 3, owner: null })
+        assert.include(again.errors(), "configuration: of the run s3://bucket/runs/one;")
+        const run = RemoteRuns.download("s3://bucket/runs/one", at("downloaded"))
+        yield* Effect.provide(run, [NodeServices.layer, ConfigProvider.layer(ConfigProvider.fromUnknown(variables))])
+        for (const file of files) {
+          assert.isTrue(readFileSync(at("downloaded", file)).equals(readFileSync(at("whole", file))), file)
+        }
+        assert.deepStrictEqual(readdirSync(at("caches", "patchword", "storage")), [])
+      }).pipe(Effect.scoped),
+    240_000
+  )
+
   it.live("refuses a rank with another configuration before anything is written", () =>
     Effect.gen(function*() {
       const script = `exec "$0" "$@" --set pretrain.optimizer.lr=0.00$((PMI_RANK + 1))`
-      const job = start(2, [process.execPath, "--disable-warning=ExperimentalWarning", bin, ...words("other")], [
-        "sh",
-        "-c",
-        script
-      ])
+      const job = start(2, [...node, bin, ...words("other")], ["sh", "-c", script])
       assert.strictEqual(yield* job.end, 73, job.errors())
       assert.match(
         job.errors(),

@@ -2,13 +2,14 @@
  * Addresses of object storage on the command line. Where a verb takes a run, it takes `s3://BUCKET/PREFIX` too: the run is copied into a
  * folder for as long as the verb works, and what the verb changes there is stored.
  */
-import { Console, Context, Effect, Exit, type FileSystem, Option, Path } from "effect"
+import { Console, Context, Effect, Exit, type FileSystem, Option, Path, Schema } from "effect"
 import { Command } from "effect/cli"
 import { escape } from "effect/RegExp"
 import * as Config from "../../domain/config/Config.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Ranks from "../../layers/ranks/Ranks.ts"
-import { AfterSave } from "../../layers/run/AfterSave.ts"
+import { RunKeepers } from "../../layers/run/RunKeeper.ts"
+import * as Address from "../../layers/storage/Address.ts"
 import type * as RemoteRuns from "../../layers/storage/RemoteRuns.ts"
 import * as Memory from "../../pipelines/training/Memory.ts"
 import * as Failure from "../terminal/Failure.ts"
@@ -31,8 +32,6 @@ export type Use = "facts" | "networks" | "all" | "owned" | "text"
 /** The uses of the places that a verb is given, by the names of the flags and arguments. */
 export type Uses<G> = { readonly [K in keyof G]?: Use }
 
-const SCHEME = "s3://"
-
 const PARTS: Readonly<Record<Use, (name: string) => RemoteRuns.Part>> = {
   facts: (name) => /\.jsonl?$/.test(name) ? "whole" : /^stages\/[^/]+$/.test(name) ? "head" : "name",
   networks: (name) => /^checkpoints\/.*\.safetensors$/.test(name) ? "name" : "whole",
@@ -46,32 +45,32 @@ export const Shown = Context.Reference<(text: string) => string>("patchword/cli/
   defaultValue: () => (text) => text
 })
 
-// Flags for files and folders have made a path of the address. A kind of teacher may stand before it, and a state behind it.
-const pattern = (path: Path.Path) => {
-  const made = escape(path.resolve("s3:"))
-  return new RegExp(`^(\\w+:)?(?:s3://|${made}[/\\\\])(.*?)(@(?:newest|previous|finished|\\d+))?$`)
-}
+/** Has all that a verb says pass {@link Shown}. */
+const showing = (shown: (text: string) => string) => <A, R>(self: Effect.Effect<A, Failure.Failure, R>) =>
+  Effect.gen(function*() {
+    const console = yield* Console.Console
+    const text = (values: ReadonlyArray<unknown>) => values.map((one) => typeof one === "string" ? shown(one) : one)
+    return yield* self.pipe(
+      Effect.mapError(Failure.retold(shown)),
+      Effect.provideService(Shown, shown),
+      Effect.provideService(Console.Console, {
+        ...console,
+        log: (...values: ReadonlyArray<unknown>) => console.log(...text(values)),
+        error: (...values: ReadonlyArray<unknown>) => console.error(...text(values))
+      })
+    )
+  })
 
-interface Place {
-  readonly before: string
-  readonly url: string
-  readonly behind: string
-}
+/** A word that was meant as an address. The kind of a teacher may stand before it, and a state behind it. */
+const MEANT = /^(\w+:)?(s3:.*?)(@(?:newest|previous|finished|\d+))?$/i
 
-/** Tests whether a text was meant as an address: `S3://`, `s3:/`. */
-const isNear = (path: Path.Path) => {
-  const resolved = path.resolve("s3:").toLowerCase()
-  return (text: string) => /^(?:\w+:)?s3:/i.test(text) || text.toLowerCase().startsWith(resolved)
-}
-
-const placeOf = (path: Path.Path) => {
-  const address = pattern(path)
-  return (value: string): Place | undefined => {
-    const [whole, before = "", rest = "", behind = ""] = address.exec(value) ?? []
-    if (whole === undefined) return undefined
-    // A password in it is not told.
-    return { before, url: `${SCHEME}${rest.replaceAll("\\", "/").replace(/^[^/]*@/, "***@")}`, behind }
-  }
+/** Returns a word as it was given: flags for files and folders make a path of it. */
+const given = (path: Path.Path) => {
+  const made = path.resolve("s3:")
+  return (word: string): string =>
+    word.toLowerCase().startsWith(made.toLowerCase())
+      ? `${word.slice(made.length - "s3:".length, made.length)}/${word.slice(made.length).replaceAll("\\", "/")}`
+      : word
 }
 
 /** The texts among the values of a flag. */
@@ -94,37 +93,53 @@ const mapped = (value: unknown, by: ReadonlyMap<string, string>): unknown =>
     ? value.map((one) => mapped(one, by))
     : value
 
+/** A run that a verb is given by its address. */
+interface Asked {
+  readonly text: string
+  readonly before: string
+  readonly url: string
+  readonly behind: string
+  readonly use: Use
+  /** True for one of a list of places. */
+  readonly many: boolean
+}
+
 /**
- * Refuses addresses of object storage in what a verb is given, except where it takes a run. Returns those that there are. Fails with
- * `ConfigError`.
+ * Refuses addresses of object storage in what a verb is given, except where it takes a run. Returns those that there are, first the one
+ * that the verb trains. Fails with `ConfigError`.
  */
-export const check = Effect.fnUntraced(function*<G>(given: G, uses: Uses<G>) {
-  const path = yield* Path.Path
-  const [place, isMeant] = [placeOf(path), isNear(path)]
-  const asked: Array<{ readonly text: string; readonly use: Use; readonly many: boolean } & Place> = []
+export const check = Effect.fnUntraced(function*<G>(flags: G, uses: Uses<G>) {
+  const word = given(yield* Path.Path)
+  const asked: Array<Asked> = []
   const useOf = new Map<string, Use>(Object.entries(uses))
-  for (const [name, value] of Object.entries(given as Readonly<Record<string, unknown>>)) {
+  for (const [name, value] of Object.entries(flags as Readonly<Record<string, unknown>>)) {
     const use = useOf.get(name)
-    if (use === "text") continue
-    for (const text of textsOf(value)) {
-      const found = place(text)
-      const whole = use === "owned" ? /^s3:\/\/[^/]+\/+[^/]/ : /^s3:\/\/[^/]/
-      if (found === undefined ? isMeant(text) : use !== undefined && !whole.test(found.url)) {
+    for (const text of use === "text" ? [] : textsOf(value)) {
+      const [whole, before = "", meant = "", behind = ""] = MEANT.exec(word(text)) ?? []
+      if (whole === undefined) continue
+      const flag = `--${Words.kebab(name)}`
+      if (use === undefined || (before !== "" && before !== "run:")) {
         return yield* Config.refusal(
-          `--${Words.kebab(name)}`,
-          `expected s3://BUCKET/PREFIX, got ${found?.url ?? text}`,
-          "write the address like this"
-        )
-      }
-      if (found === undefined) continue
-      if (use === undefined || (found.before !== "" && found.before !== "run:")) {
-        return yield* Config.refusal(
-          `--${Words.kebab(name)}`,
-          `expected a place on this machine, got ${found.before}${found.url}; runs alone are kept in object storage`,
+          flag,
+          `expected a place on this machine, got ${before}${
+            Address.masked(meant)
+          }; runs alone are kept in object storage`,
           "name a file or a folder, and copy it afterwards"
         )
       }
-      asked.push({ ...found, text, use, many: Array.isArray(value) })
+      const address = Option.filter(
+        Schema.decodeOption(Address.Address)(meant),
+        ({ prefix }) => prefix !== "" || use !== "owned"
+      )
+      if (Option.isNone(address)) {
+        return yield* Config.refusal(
+          flag,
+          `expected ${Address.SCHEME}BUCKET/PREFIX, got ${Address.masked(meant)}`,
+          "write the address like this"
+        )
+      }
+      const url = Schema.encodeSync(Address.Address)(address.value)
+      asked.push({ text, before, url, behind, use, many: Array.isArray(value) })
     }
   }
   return asked.toSorted((a, b) => Number(b.use === "owned") - Number(a.use === "owned"))
@@ -134,24 +149,16 @@ const told = (what: string, { bytes, files }: Pick<RemoteRuns.Copied, "bytes" | 
   Console.error(`${what} (${files} files, ${Memory.show(bytes)})`)
 
 /** Opens the runs that addresses name, in folders that are there until the scope closes. */
-const opened = Effect.fnUntraced(function*(asked: Effect.Success<ReturnType<typeof check>>) {
+const opened = Effect.fnUntraced(function*(asked: ReadonlyArray<Asked>) {
   const path = yield* Path.Path
+  const { makeFolder } = yield* Files.make
   const { rank } = yield* Ranks.Ranks
   // Most commands need no object storage.
   const RemoteRuns = yield* Effect.promise(() => import("../../layers/storage/RemoteRuns.ts"))
   const work = yield* RemoteRuns.workspace
   const held: Array<{ readonly url: string; readonly folder: string; readonly use: Use }> = []
-  const added: Array<RemoteRuns.Copied["store"]> = []
-  const keepers = new Map<string, RemoteRuns.Owned["store"]>()
-  const folderOf = (shelf: number, url: string) => path.join(work.folder, String(shelf), url.slice(SCHEME.length))
-
-  const copied = Effect.fnUntraced(function*(url: string, use: Use, shelf: number) {
-    const folder = folderOf(shelf, url)
-    const copy = yield* RemoteRuns.copy(url, folder, PARTS[use])
-    held.push({ url, folder, use })
-    added.push(copy.store)
-    return copy
-  })
+  const copies: Array<RemoteRuns.Copied> = []
+  const keepers = new Map<string, RemoteRuns.Owned>()
 
   /** The folder of an address, in a run that is there already. */
   const known = (url: string, use: Use) => {
@@ -162,38 +169,39 @@ const opened = Effect.fnUntraced(function*(asked: Effect.Success<ReturnType<type
   }
 
   const folders = new Map<string, string>()
-  for (const [shelf, { before, behind, many, text, url: given, use }] of asked.entries()) {
-    const url = given.replace(/\/+$/, "")
-    if (known(url, use) === undefined) {
-      const run = use === "owned" && rank === 0 ? Option.none<string>() : yield* RemoteRuns.runOf(url)
-      if (use === "owned" && rank === 0) {
-        const folder = folderOf(shelf, url)
-        const owned = yield* RemoteRuns.own(url, { ...work, folder })
-        held.push({ url, folder, use })
-        keepers.set(folder, owned.store)
-        yield* told(`${url} is trained in a copy, which is stored with each checkpoint`, owned)
-      } else if (use === "owned") {
-        // Rank 0 alone writes the run. The others need its settings, if it has begun.
-        if (Option.contains(run, url)) yield* copied(url, use, shelf)
-        else held.push({ url, folder: folderOf(shelf, url), use })
-      } else if (Option.isSome(run) || !many) {
-        const one = Option.getOrElse(run, () => url)
-        yield* told(`${one} is read from a copy`, yield* copied(one, use, shelf))
-      } else {
-        const folder = folderOf(shelf, url)
-        yield* (yield* Files.make).makeFolder(folder)
-        const copies = yield* Effect.forEach(yield* RemoteRuns.list(url), (one) => copied(one, use, shelf))
-        const sum = (of: "bytes" | "files") => copies.reduce((all, copy) => all + copy[of], 0)
-        const what = copies.length === 1 ? "run is read from a copy" : "runs are read from copies"
-        yield* told(`${url}: ${copies.length} ${what}`, { bytes: sum("bytes"), files: sum("files") })
+  for (const [shelf, { before, behind, many, text, url, use: asking }] of asked.entries()) {
+    // Rank 0 alone trains the run. The others need its settings and networks, if it has any.
+    const use = asking === "owned" && rank > 0 ? "networks" : asking
+    const folderOf = (url: string) => path.join(work.folder, String(shelf), url.slice(Address.SCHEME.length))
+    const folder = folderOf(url)
+    const copied = Effect.fnUntraced(function*(url: string) {
+      const copy = yield* RemoteRuns.copy(url, folderOf(url), PARTS[use])
+      held.push({ url, folder: folderOf(url), use })
+      copies.push(copy)
+      return copy
+    })
+    if (known(url, use) === undefined && use === "owned") {
+      const owned = yield* RemoteRuns.own(url, { ...work, folder })
+      held.push({ url, folder, use })
+      keepers.set(folder, owned)
+      yield* told(`${url} is trained in a copy, which is stored with each checkpoint`, owned)
+    } else if (known(url, use) === undefined) {
+      const run = Option.getOrElse(yield* RemoteRuns.runOf(url), () => many || asking === "owned" ? undefined : url)
+      if (run !== undefined && (run === url || asking !== "owned")) {
+        yield* told(`${run} is read from a copy`, yield* copied(run))
+      } else if (many) {
+        yield* makeFolder(folder)
+        const found = yield* Effect.forEach(yield* RemoteRuns.list(url), copied)
+        const sum = (of: "bytes" | "files") => found.reduce((all, copy) => all + copy[of], 0)
+        const what = found.length === 1 ? "run is read from a copy" : "runs are read from copies"
+        yield* told(`${url}: ${found.length} ${what}`, { bytes: sum("bytes"), files: sum("files") })
         held.push({ url, folder, use })
       }
     }
-    folders.set(text, `${before}${known(url, use) ?? folderOf(shelf, url)}${behind}`)
+    folders.set(text, `${before}${known(url, use) ?? folder}${behind}`)
   }
-  const root = escape(work.folder)
-  const copy = new RegExp(`${root}[/\\\\]\\d+[/\\\\]`, "g")
-  return { folders, added, keepers, shown: (text: string) => text.replaceAll(copy, SCHEME) }
+  const copy = new RegExp(`${escape(work.folder)}[/\\\\]\\d+[/\\\\]`, "g")
+  return { folders, copies, keepers, shown: (text: string) => text.replaceAll(copy, Address.SCHEME) }
 })
 
 /** Makes the handler that gets folders in place of addresses. */
@@ -201,30 +209,23 @@ const within = <G, A, R>(
   uses: Uses<G>,
   handle: (given: G) => Effect.Effect<A, Failure.Failure, R>
 ) =>
-(given: G): Effect.Effect<A, Failure.Failure, R | FileSystem.FileSystem | Path.Path> =>
+(flags: G): Effect.Effect<A, Failure.Failure, R | FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function*() {
-    const asked = yield* Failure.mapErrors(check(given, uses))
-    if (asked.length === 0) return yield* handle(given)
-    const { added, folders, keepers, shown } = yield* Failure.mapErrors(opened(asked))
+    const asked = yield* Failure.mapErrors(check(flags, uses))
+    if (asked.length === 0) return yield* handle(flags)
+    const { copies, folders, keepers, shown } = yield* Failure.mapErrors(opened(asked))
     const local = Object.fromEntries(
-      Object.entries(given as Readonly<Record<string, unknown>>).map(([name, value]) => [name, mapped(value, folders)])
+      Object.entries(flags as Readonly<Record<string, unknown>>).map(([name, value]) => [name, mapped(value, folders)])
     )
-    const console = yield* Console.Console
-    const text = (values: ReadonlyArray<unknown>) => values.map((one) => typeof one === "string" ? shown(one) : one)
-    const all = (stores: Iterable<RemoteRuns.Copied["store"]>) =>
-      Failure.mapErrors(Effect.forEach(stores, (store) => store, { discard: true }))
-    const stored = (exit: Exit.Exit<unknown, unknown>) =>
-      // The end of an owner stores what it has changed, too.
-      Exit.isSuccess(exit) ? all([...added, ...keepers.values()]) : Effect.ignore(all(added), { log: true })
-    return yield* Effect.onExit(handle(local as G), stored).pipe(
-      Effect.mapError(Failure.retold(shown)),
-      Effect.provideService(AfterSave, keepers),
-      Effect.provideService(Shown, shown),
-      Effect.provideService(Console.Console, {
-        ...console,
-        log: (...values: ReadonlyArray<unknown>) => console.log(...text(values)),
-        error: (...values: ReadonlyArray<unknown>) => console.error(...text(values))
-      })
+    const all = (stores: ReadonlyArray<Pick<RemoteRuns.Copied, "store">>) =>
+      Failure.mapErrors(Effect.forEach(stores, ({ store }) => store, { discard: true }))
+    return yield* handle(local as G).pipe(
+      Effect.onExit((exit) =>
+        // The end of an owner stores what it has changed, too.
+        Exit.isSuccess(exit) ? all([...copies, ...keepers.values()]) : Effect.ignore(all(copies), { log: true })
+      ),
+      Effect.provideService(RunKeepers, keepers),
+      showing(shown)
     )
   }).pipe(Effect.scoped)
 

@@ -29,7 +29,7 @@ import { version } from "../../domain/values/Version.ts"
 import * as Safetensors from "../../domain/weights/Safetensors.ts"
 import * as Files from "../files/Files.ts"
 import type { Tensors } from "../weights/Weights.ts"
-import * as AfterSave from "./AfterSave.ts"
+import * as RunKeeper from "./RunKeeper.ts"
 import * as StageName from "./StageName.ts"
 
 /** The stage, configuration and data that a checkpoint belongs to. */
@@ -291,7 +291,7 @@ export const layerNoDeps = (
       const files = yield* Files.make
       const { fs, path } = files
       const { at, read, steps } = reader(files, directory)
-      const keep = yield* AfterSave.of(directory)
+      const { store: keep } = yield* RunKeeper.of(directory)
 
       const save = Effect.fn("patchword.Checkpoints.save")(function*(snapshot: Snapshot) {
         const { computedOn, config, configDigest, dataDigest, epoch, extra, optimizer, stage, step, weights } = snapshot

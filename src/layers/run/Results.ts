@@ -22,6 +22,7 @@ import { TaggedError } from "../../domain/values/TaggedError.ts"
 import * as Version from "../../domain/values/Version.ts"
 import { Engine } from "../engine/Engine.ts"
 import * as Files from "../files/Files.ts"
+import * as RunKeeper from "./RunKeeper.ts"
 
 /** The verb that evaluated. */
 export const Verb = Schema.Literals(["probe", "knn", "finetune", "robustness"])
@@ -167,8 +168,9 @@ export const save: (
   function*(run, results) {
     const { path, sweep, write } = yield* Files.make
     const folder = path.join(run, FOLDER)
+    const { store } = yield* RunKeeper.of(run)
     yield* within(folder)(Files.ifThere(sweep(folder)))
-    return yield* Effect.forEach(results, (result) =>
+    const saved = yield* Effect.forEach(results, (result) =>
       Effect.gen(function*() {
         const content = `${yield* Effect.orDie(encode(result))}\n`
         const name = nameOf(result.verb, result.split, content)
@@ -180,6 +182,8 @@ export const save: (
         yield* within(file)(write(file, content))
         return file
       }))
+    yield* within(folder)(store)
+    return saved
   }
 )
 

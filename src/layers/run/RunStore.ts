@@ -3,24 +3,44 @@ import { type Context, Effect, type FileSystem, Option, type Path, Schema, type 
 import * as Explain from "../../domain/values/Explain.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as Files from "../files/Files.ts"
+import type * as Lock from "../files/Lock.ts"
 import * as Weights from "../weights/Weights.ts"
+import type { RunKeeper } from "./RunKeeper.ts"
 import { Unreadable } from "./RunsError.ts"
+
+/** A failure of a change: a keeper of the folder may refuse the first one. */
+export type ChangeError = Files.FileError | Lock.Locked
 
 /** Storage of a run's files. Names are relative to its folder. */
 export interface RunStore {
   readonly directory: Option.Option<string>
   readonly read: (name: string) => Effect.Effect<Option.Option<string>, Files.FileError>
-  readonly write: (name: string, text: string) => Effect.Effect<void, Files.FileError>
+  readonly write: (name: string, text: string) => Effect.Effect<void, ChangeError>
   /** Adds a text to a file that grows. */
-  readonly append: (name: string, text: string) => Effect.Effect<void, Files.FileError>
+  readonly append: (name: string, text: string) => Effect.Effect<void, ChangeError>
   /** Flushes what was appended to a file to the disk, if the file exists. */
   readonly flush: (name: string) => Effect.Effect<void, Files.FileError>
   readonly readWeights: (
     name: string
   ) => Effect.Effect<Option.Option<Weights.Weights>, Files.FileError | Weights.WeightsError>
-  readonly writeWeights: (name: string, weights: Weights.Weights) => Effect.Effect<void, Weights.WeightsError>
-  readonly writeBatch: (name: string, batch: Weights.Weights) => Effect.Effect<void, Weights.WeightsError>
+  readonly writeWeights: (
+    name: string,
+    weights: Weights.Weights
+  ) => Effect.Effect<void, ChangeError | Weights.WeightsError>
+  readonly writeBatch: (
+    name: string,
+    batch: Weights.Weights
+  ) => Effect.Effect<void, ChangeError | Weights.WeightsError>
 }
+
+/** Has each change follow the `begin` of a keeper. */
+export const kept = (store: RunStore, { begin }: RunKeeper): RunStore => ({
+  ...store,
+  write: (...given) => Effect.andThen(begin, store.write(...given)),
+  append: (...given) => Effect.andThen(begin, store.append(...given)),
+  writeWeights: (...given) => Effect.andThen(begin, store.writeWeights(...given)),
+  writeBatch: (...given) => Effect.andThen(begin, store.writeBatch(...given))
+})
 
 const parseJson = Schema.decodeEffect(Json.text(Schema.Json))
 

@@ -60,11 +60,11 @@ import { Fences } from "../files/Fence.ts"
 import * as Files from "../files/Files.ts"
 import * as Lock from "../files/Lock.ts"
 import type * as Weights from "../weights/Weights.ts"
-import * as AfterSave from "./AfterSave.ts"
 import * as Checkpoints from "./Checkpoints.ts"
 import * as FailedBatch from "./FailedBatch.ts"
 import * as Results from "./Results.ts"
 import * as RunEnvironment from "./RunEnvironment.ts"
+import * as RunKeeper from "./RunKeeper.ts"
 import {
   FolderGone,
   NotARun,
@@ -101,11 +101,10 @@ export const evaluationsOf = (stage: string): string => `${stage}-validation`
 
 const CONFIG = "config.json"
 const CHECKPOINTS = "checkpoints"
-const STAGES = "stages"
+/** Folder of a run for the results and the weights of finished stages. */
+export const STAGES = "stages"
 /** Folder of a run for some images of the present batch of each stage. */
 export const SAMPLES = "samples"
-/** Folder for the batches of failed steps. */
-
 /** Folder of a run for compiled programs. */
 const PROGRAMS = "programs"
 
@@ -140,7 +139,7 @@ const inFiles = <A, E, R>(self: Effect.Effect<A, E, R>, stage: string) =>
 
 const fromStore = (
   store: RunStore.RunStore,
-  keep: Effect.Effect<void, Files.FileError> = Effect.void
+  { begin, store: keep }: RunKeeper.RunKeeper = RunKeeper.NOBODY
 ): Context.Service.Shape<typeof Runs> => {
   const { directory } = store
   const place = Option.getOrElse(directory, () => "in memory")
@@ -165,7 +164,10 @@ const fromStore = (
   const append = (name: string, { stage, step, ...rest }: Row) =>
     store.append(name, `${JSON.stringify({ stage, step, ...rest })}\n`).pipe(
       // A file that is missing is made, so only its folder can be.
-      Effect.catchIf(({ kind }) => kind === "missing", () => Effect.fail(new FolderGone()))
+      Effect.catchIf(
+        (error) => error._tag === "FileError" && error.kind === "missing",
+        () => Effect.fail(new FolderGone())
+      )
     )
 
   const busy = new Set<string>()
@@ -186,6 +188,8 @@ const fromStore = (
       yield* append(TIMINGS, { ...row, at })
     }, wrapped),
     computesOn: Effect.fn("patchword.Runs.computesOn")(function*(now: ComputedOn.ComputedOn) {
+      // The first step may take minutes, and the engine is known in most runs.
+      yield* begin
       const known = yield* environment
       const { computedOn: before } = known
       const last = before.at(-1)
@@ -403,9 +407,8 @@ const open = Effect.fnUntraced(function*(directory: string, { config, stages = {
     const whole = written.slice(0, written.lastIndexOf("\n") + 1)
     if (whole.length < text.length || (Option.isSome(found) && fence.number > 1)) yield* store.write(name, whole)
   }
-  const keep = yield* AfterSave.of(directory)
-  yield* keep
-  return Context.make(Runs, fromStore(store, keep)).pipe(
+  const keeper = yield* RunKeeper.of(directory)
+  return Context.make(Runs, fromStore(RunStore.kept(store, keeper), keeper)).pipe(
     Context.add(Fences, fences),
     Context.add(CompiledPrograms.Folders, [`${directory}/${PROGRAMS}`])
   )

@@ -23,15 +23,16 @@
  * assert.strictEqual((await Effect.runPromise(Effect.flip(Effect.provide(begun, nobody))))._tag, "S3Error")
  * ```
  */
-import { Effect, type FileSystem, Layer, Option, type Path, Schema, type Scope, Semaphore } from "effect"
+import { Effect, Exit, type FileSystem, Layer, Option, type Path, Schema, type Scope, Semaphore } from "effect"
 import * as Json from "../../domain/values/Json.ts"
 import * as Caches from "../files/Caches.ts"
 import { Superseded } from "../files/Fence.ts"
 import * as Files from "../files/Files.ts"
 import * as Lock from "../files/Lock.ts"
-import { AfterSave } from "../run/AfterSave.ts"
 import type * as Checkpoints from "../run/Checkpoints.ts"
+import { type RunKeeper, RunKeepers } from "../run/RunKeeper.ts"
 import * as Runs from "../run/Runs.ts"
+import * as Address from "./Address.ts"
 import * as RunCopy from "./RunCopy.ts"
 import * as RunManifest from "./RunManifest.ts"
 import * as S3 from "./S3.ts"
@@ -40,21 +41,17 @@ export type { Part } from "./RunCopy.ts"
 
 type Io = FileSystem.FileSystem | Path.Path
 
-/** Tries again while the run changes between the reading of its list and that of its files. */
-const settled = <A>(
-  storage: S3.S3,
-  fetched: (found: RunManifest.Present) => Effect.Effect<A, S3.S3Error | Files.FileError>
-): Effect.Effect<A, S3.S3Error | Files.FileError> =>
+/** Fetches what is found. Tries again while the run changes between the reading of its list and that of its files. */
+const settled = <F extends RunManifest.Found, E, A>(
+  find: Effect.Effect<F, E>,
+  fetched: (found: F) => Effect.Effect<A, S3.S3Error | Files.FileError>
+): Effect.Effect<A, E | S3.S3Error | Files.FileError> =>
   Effect.gen(function*() {
-    const found = yield* RunManifest.needed(storage)
+    const found = yield* find
     return yield* Effect.catchIf(
       fetched(found),
       (error) => error._tag === "S3Error" && error.reason._tag === "Damaged",
-      (error) =>
-        Effect.flatMap(
-          RunManifest.read(storage),
-          (now) => Option.isSome(now) && now.value.etag !== found.etag ? settled(storage, fetched) : Effect.fail(error)
-        )
+      (error) => Effect.flatMap(find, ({ etag }) => etag === found.etag ? Effect.fail(error) : settled(find, fetched))
     )
   })
 
@@ -70,7 +67,7 @@ export const download: (url: string, folder: string) => Effect.Effect<void, S3.S
       const files = yield* Files.make
       const storage = yield* S3.open(url)
       yield* settled(
-        storage,
+        RunManifest.needed(storage),
         ({ manifest }) =>
           files.writeFolder(folder, (temporary) => RunCopy.make(files, storage, temporary).fetch(manifest.files))
       )
@@ -80,7 +77,7 @@ export const download: (url: string, folder: string) => Effect.Effect<void, S3.S
 /** The addresses above an address, and itself, the longest first. */
 const ways = (url: string): ReadonlyArray<string> => {
   const end = url.lastIndexOf("/")
-  return end < S3.SCHEME.length ? [url] : [url, ...ways(url.slice(0, end))]
+  return end < Address.SCHEME.length ? [url] : [url, ...ways(url.slice(0, end))]
 }
 
 /**
@@ -178,7 +175,7 @@ export const copy: (
     const own = RunCopy.make(files, storage, folder)
     yield* files.makeFolder(folder)
     const { files: first, owner } = yield* settled(
-      storage,
+      RunManifest.needed(storage),
       ({ manifest }) => Effect.as(own.fetch(manifest.files, partOf), manifest)
     )
     if (owner !== null) yield* files.write(files.path.join(folder, Lock.NAME), Schema.encodeSync(Owner)(owner))
@@ -204,26 +201,29 @@ export const copy: (
   }
 )
 
-/** A copy of a run that this process owns. */
-export interface Owned extends Copied {
-  readonly number: number
-  /** Stores what has changed. Fails with the kind `superseded` if there is a new owner. */
-  readonly store: Effect.Effect<void, Files.FileError>
+/** A copy of a run that this process trains. */
+export interface Owned extends Copied, RunKeeper {
+  /** Becomes the owner, and stores what has changed. Fails with `Locked` if another process has become it. */
+  readonly begin: RunKeeper["begin"]
+  /** Stores what has changed, as the owner. Fails with the kind `superseded` if there is a new owner. */
+  readonly store: RunKeeper["store"]
 }
 
-const failed = (error: S3.S3Error | Files.FileError) =>
-  error._tag === "FileError"
-    ? error
-    : error.reason._tag === "FileError"
+const failed = (error: S3.S3Error | Runs.Locked | Files.FileError) => {
+  if (error._tag === "FileError") return error
+  if (error._tag === "Locked") return new Files.FileError({ path: error.file, kind: "other", cause: error })
+  return error.reason._tag === "FileError"
     ? error.reason
     : new Files.FileError({ path: error.url, kind: "other", cause: error.reason })
+}
 
 /**
- * Becomes the owner of a run, or begins one, and fetches it into an empty folder. When the scope closes, it stores the last changes and
- * lets the run go. If it cannot, it runs `keep` and logs where they are.
+ * Fetches a run into an empty folder in order to train it, or begins one. This process becomes the owner with the first change that it
+ * stores, so a command that is refused before changes nothing. When the scope closes, the owner stores the last changes and lets the run
+ * go. If it cannot, it runs `keep` and logs where they are.
  *
  * Each owner gets the next number. Without `takeOver` (default `Runs.TakeOver`), a run that another process owns is refused with `Locked`,
- * unless that one was of this machine and has ended.
+ * unless that one was of this machine and has ended. With it, such a run gets its new owner at once.
  */
 export const own: (
   url: string,
@@ -236,35 +236,72 @@ export const own: (
   const storage = yield* S3.open(url)
   const me = yield* Lock.here(files)
   const force = takeOver ?? (yield* Runs.TakeOver)
-
-  const take: Effect.Effect<RunManifest.Present, S3.S3Error | Runs.RunsError> = Effect.gen(function*() {
-    const found = Option.getOrUndefined(yield* RunManifest.read(storage))
-    const owner = found?.manifest.owner
-    if (owner && !force && (yield* Lock.mayRun(files, owner))) {
-      const reason = new Runs.Locked({ pid: owner.pid, host: owner.host, file: `${url}/${RunManifest.NAME}` })
-      return yield* new Runs.RunsError({ directory: url, reason })
-    }
-    const number = (found?.manifest.number ?? 0) + 1
-    const manifest = { format: 1 as const, number, owner: me, writes: 0, files: found?.manifest.files ?? {} }
-    const etag = yield* storage.replace(RunManifest.NAME, RunManifest.encode(manifest), found?.etag)
-    return Option.isSome(etag) ? { manifest, etag: etag.value } : yield* take
-  })
-  let present = yield* take
-  const { files: first, number } = present.manifest
   const copied = RunCopy.make(files, storage, folder)
+  const file = `${url}/${RunManifest.NAME}`
 
-  const superseded = (later: number | null) =>
-    new Files.FileError({
-      path: `${url}/${RunManifest.NAME}`,
-      kind: "superseded",
-      cause: new Superseded({ own: number, present: later })
+  /** The process that owns the run, if it may be at work. */
+  const ownerOf = ({ manifest: { owner } }: RunManifest.Found) =>
+    Effect.map(owner === null ? Effect.succeed(false) : Lock.mayRun(files, owner), (runs) => runs ? owner : null)
+
+  const free: Effect.Effect<RunManifest.Found, S3.S3Error | Runs.Locked> = Effect.gen(function*() {
+    const found = yield* RunManifest.read(storage)
+    const owner = force ? null : yield* ownerOf(found)
+    return owner === null ? found : yield* new Runs.Locked({ pid: owner.pid, host: owner.host, file })
+  })
+
+  // What was fetched, and once this process is the owner, the list that it wrote last.
+  let base: RunManifest.Found
+  let present: RunManifest.Present | undefined
+  // A copy that is not whole does not tell which files are gone.
+  let whole = false
+
+  const claim = (copy?: RunManifest.Found): Effect.Effect<RunManifest.Present, S3.S3Error | Runs.Locked> =>
+    Effect.gen(function*() {
+      const { etag, manifest: before } = yield* free
+      // Another process has trained it since.
+      if (copy !== undefined && copy.manifest.number !== before.number) {
+        return yield* new S3.S3Error({ url, reason: new S3.ChangedMeanwhile({ file: RunManifest.NAME }) })
+      }
+      const manifest = { ...before, number: before.number + 1, owner: me, writes: 0 }
+      const next = yield* storage.replace(RunManifest.NAME, RunManifest.encode(manifest), etag)
+      if (Option.isNone(next)) return yield* claim(copy)
+      present = { manifest, etag: next.value }
+      // What former owners had stored, but not named in the list.
+      const named = new Set(Object.values(manifest.files).map(({ key }) => key))
+      const left = (yield* storage.list(RunManifest.OBJECTS)).filter((key) =>
+        !named.has(key) && Number.parseInt(key.slice(RunManifest.OBJECTS.length), 10) < manifest.number
+      )
+      yield* Effect.forEach(left, storage.remove, { concurrency: 4, discard: true })
+      return present
     })
 
-  const write = (owner: Lock.Process | null): Effect.Effect<void, S3.S3Error | Files.FileError> =>
+  const superseded = ({ manifest: { number } }: RunManifest.Present, later: RunManifest.Found) =>
+    new Files.FileError({
+      path: file,
+      kind: "superseded",
+      cause: new Superseded({ own: number, present: later.etag === undefined ? null : later.manifest.number })
+    })
+
+  const keyOf = ({ manifest: { number } }: RunManifest.Present) => (sha256: string) =>
+    `${RunManifest.OBJECTS}${number}-${sha256}`
+
+  const taken = Effect.gen(function*() {
+    const own = present ?? (yield* claim(base))
+    const [before, now] = [base.manifest.files, own.manifest.files]
+    if (!whole && RunManifest.differing(before, now).length > 0) {
+      yield* copied.merge(before, yield* copied.contents(before, now, keyOf(own)), now)
+    }
+    whole = true
+    return own
+  })
+
+  const write = (
+    own: RunManifest.Present,
+    owner: Lock.Process | null
+  ): Effect.Effect<void, S3.S3Error | Files.FileError> =>
     Effect.gen(function*() {
-      const { etag, manifest: before } = present
-      const keyOf = (sha256: string) => `${RunManifest.OBJECTS}${number}-${sha256}`
-      const now = yield* copied.contents(before.files, before.files, keyOf)
+      const { etag, manifest: before } = own
+      const now = yield* copied.contents(before.files, before.files, keyOf(own))
       if (owner !== null && Json.canonical(now) === Json.canonical(before.files)) return
       const manifest = { ...before, owner, writes: before.writes + 1, files: now }
       const next = yield* storage.replace(RunManifest.NAME, RunManifest.encode(manifest), etag)
@@ -274,24 +311,39 @@ export const own: (
         const gone = new Set(Object.values(before.files).map(({ key }) => key).filter((key) => !named.has(key)))
         return yield* Effect.ignore(Effect.forEach(gone, storage.remove, { concurrency: 4, discard: true }))
       }
-      const found = Option.getOrUndefined(yield* RunManifest.read(storage))
-      if (found?.manifest.number !== number) return yield* superseded(found?.manifest.number ?? null)
+      const found = yield* RunManifest.read(storage)
+      if (!RunManifest.isPresent(found) || found.manifest.number !== before.number) return yield* superseded(own, found)
       // Somebody has added something.
       yield* copied.merge(before.files, now, found.manifest.files)
       present = found
-      yield* write(owner)
+      yield* write(found, owner)
     })
 
   const one = yield* Semaphore.make(1)
+  const alone = <A, E>(self: Effect.Effect<A, E>) => Effect.uninterruptible(one.withPermit(self))
+
+  let begun = false
+  const begin = alone(Effect.gen(function*() {
+    yield* write(yield* taken, me)
+    begun = true
+  })).pipe(Effect.mapError((error) => error._tag === "Locked" ? error : failed(error)))
+
+  let changed = false
   const store = (owner: Lock.Process | null) =>
-    Effect.uninterruptible(one.withPermit(Effect.mapError(write(owner), failed)))
-  // A copy that is not whole yet does not tell which files are gone.
-  const release = Effect.suspend(() =>
-    storage.replace(RunManifest.NAME, RunManifest.encode({ ...present.manifest, owner: null, writes: 1 }), present.etag)
-  )
-  let whole = false
-  yield* Effect.addFinalizer(() =>
-    Effect.suspend(() => whole ? store(null) : Effect.ignore(release)).pipe(
+    alone(Effect.gen(function*() {
+      if (present === undefined && (yield* copied.isSame(base.manifest.files))) return
+      changed = true
+      yield* write(yield* taken, owner)
+    })).pipe(Effect.mapError(failed))
+
+  const release = (own: RunManifest.Present) =>
+    storage.replace(RunManifest.NAME, RunManifest.encode({ ...own.manifest, owner: null, writes: 1 }), own.etag)
+
+  yield* Effect.addFinalizer((exit) =>
+    Effect.suspend(() => {
+      if (present !== undefined && !whole) return Effect.ignore(release(present))
+      return present !== undefined || changed || Exit.isSuccess(exit) ? store(null) : Effect.void
+    }).pipe(
       Effect.catchIf(({ kind }) => kind === "superseded", () => Effect.void),
       Effect.catch((error) =>
         Effect.flatMap(keep(folder), (place) =>
@@ -303,16 +355,14 @@ export const own: (
     )
   )
 
-  // What former owners had stored, but not named in the list.
-  const named = new Set(Object.values(first).map(({ key }) => key))
-  const left = (yield* storage.list(RunManifest.OBJECTS)).filter((key) =>
-    !named.has(key) && Number.parseInt(key.slice(RunManifest.OBJECTS.length), 10) < number
-  )
-  yield* Effect.forEach(left, storage.remove, { concurrency: 4, discard: true })
   yield* files.makeFolder(folder)
-  yield* copied.fetch(first)
-  whole = true
-  return { number, ...counted(first), store: store(me) }
+  const fetched = <F extends RunManifest.Found>(found: F) => Effect.as(copied.fetch(found.manifest.files), found)
+  const isForeign = force && (yield* ownerOf(yield* RunManifest.read(storage))) !== null
+  base = yield* (isForeign ? Effect.flatMap(claim(), fetched) : settled(free, fetched)).pipe(
+    Effect.mapError((error) => error._tag === "Locked" ? new Runs.RunsError({ directory: url, reason: error }) : error)
+  )
+  whole = isForeign
+  return { ...counted(base.manifest.files), begin: Effect.suspend(() => begun ? Effect.void : begin), store: store(me) }
 })
 
 /** Opens a run on object storage, `s3://BUCKET/PREFIX`, and its checkpoints; see `Runs.layerNoDeps`, `S3` and {@link own}. */
@@ -327,9 +377,9 @@ export const layerNoDeps = (
   Layer.unwrap(
     Effect.gen(function*() {
       const place = yield* workspace
-      const { store } = yield* own(url, place, options.takeOver)
+      const keeper = yield* own(url, place, options.takeOver)
       return Runs.layerNoDeps(place.folder, options).pipe(
-        Layer.provide(Layer.succeed(AfterSave, new Map([[place.folder, store]])))
+        Layer.provide(Layer.succeed(RunKeepers, new Map([[place.folder, keeper]])))
       )
     }).pipe(
       Effect.mapError((error) =>

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import * as Files from "../files/Files.ts"
 import * as Lock from "../files/Lock.ts"
 import { readAt } from "../files/ReadAt.ts"
+import * as Runs from "../run/Runs.ts"
 import type { Contents, Stored } from "./RunManifest.ts"
 import type * as S3 from "./S3.ts"
 
@@ -106,6 +107,8 @@ export const make = (files: Files.Files, storage: S3.S3, folder: string): RunCop
     })
     // An earlier try may have left files of a list that has changed meanwhile.
     for (const { name } of yield* found) if (wanted[name] === undefined) yield* remove(name)
+    // A run is known by this folder, also while it is empty. Object storage has no empty folders.
+    if (Object.keys(wanted).length > 0) yield* files.makeFolder(path.join(folder, Runs.STAGES))
   })
 
   const isSame: RunCopy["isSame"] = Effect.fnUntraced(function*(base) {

@@ -33,32 +33,44 @@ const Manifest = Json.text(
 )
 export type Manifest = typeof Manifest.Type
 
-/** The object with the tag of its version. */
-export interface Present {
+/** The object with the tag of its version. Without an object there is none, and the owner has the number 0. */
+export interface Found {
   readonly manifest: Manifest
+  readonly etag: string | undefined
+}
+
+/** An object that is there. */
+export interface Present extends Found {
   readonly etag: string
 }
+
+/** Tests whether there is an object. */
+export const isPresent = (found: Found): found is Present => found.etag !== undefined
+
+const NONE: Found = { manifest: { format: 1, number: 0, owner: null, writes: 0, files: {} }, etag: undefined }
 
 /** Formats the text of the object. */
 export const encode: (manifest: Manifest) => string = Schema.encodeSync(Manifest)
 
 /** Reads it, if there is a run. */
-export const read = Effect.fnUntraced(function*(storage: S3.S3) {
+export const read = Effect.fnUntraced(function*(
+  storage: S3.S3
+): Effect.fn.Return<Found, S3.S3Error> {
   const found = yield* storage.read(NAME)
-  if (Option.isNone(found)) return Option.none<Present>()
+  if (Option.isNone(found)) return NONE
   const { etag, text } = found.value
   const manifest = yield* Effect.mapError(Schema.decodeEffect(Manifest)(text), (error) =>
     new S3.S3Error({
       url: `${storage.url}/${NAME}`,
       reason: new S3.Damaged({ problem: `it is no list of the files of a run (${error.message})` })
     }))
-  return Option.some<Present>({ manifest, etag })
+  return { manifest, etag }
 })
 
 /** Reads it. Fails with `Damaged` if there is no run. */
-export const needed = Effect.fnUntraced(function*(storage: S3.S3) {
+export const needed = Effect.fnUntraced(function*(storage: S3.S3): Effect.fn.Return<Present, S3.S3Error> {
   const found = yield* read(storage)
-  if (Option.isSome(found)) return found.value
+  if (isPresent(found)) return found
   return yield* new S3.S3Error({ url: storage.url, reason: new S3.Damaged({ problem: "there is no run" }) })
 })
 

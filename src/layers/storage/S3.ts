@@ -18,7 +18,7 @@
  * ```
  */
 import { AwsV4Signer } from "aws4fetch"
-import { Config, Effect, Layer, Option, Redacted, Schedule, Stream } from "effect"
+import { Config, Effect, Layer, Option, Redacted, Schedule, Schema, Stream } from "effect"
 import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import type { HttpClientError } from "effect/http/HttpClientError"
@@ -26,6 +26,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Files from "../files/Files.ts"
 import { readAt } from "../files/ReadAt.ts"
+import * as Address from "./Address.ts"
 import { AddressInvalid, Damaged, EndpointInvalid, NoCredentials, Refused, S3Error, Unreachable } from "./S3Error.ts"
 
 export {
@@ -66,17 +67,6 @@ export interface S3 {
   /** Removes an object, if there is one. */
   readonly remove: (key: string) => Effect.Effect<void, S3Error>
 }
-
-const ADDRESS = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*?))?\/?$/
-
-/** The beginning of an address. */
-export const SCHEME = "s3://"
-
-/** Tests whether a place is an address of object storage. */
-export const isAddress = (place: string): boolean => place.startsWith(SCHEME)
-
-// As a part of a path such a name leads out of a folder, and as a part of a URL it is taken away.
-const isPlain = (prefix: string): boolean => prefix.split("/").every((name) => name !== "." && name !== "..")
 
 /** The address of a server may hold a password, which belongs into no message. */
 const isServer = (endpoint: string): boolean => {
@@ -149,8 +139,10 @@ interface Call {
  */
 export const open = Effect.fn("patchword.ObjectStorage.open")(
   function*(url: string) {
-    const [, bucket, prefix = ""] = ADDRESS.exec(url) ?? []
-    if (bucket === undefined || !isPlain(prefix)) return yield* new AddressInvalid()
+    const { bucket, prefix } = yield* Effect.mapError(
+      Schema.decodeEffect(Address.Address)(url),
+      () => new AddressInvalid()
+    )
     const files = yield* Files.make
     const { fs } = files
     const client = yield* HttpClient.HttpClient
@@ -344,8 +336,7 @@ export const open = Effect.fn("patchword.ObjectStorage.open")(
   },
   (self, url) =>
     self.pipe(
-      // Somebody may write a password into the address.
-      Effect.mapError((reason) => new S3Error({ url: url.replace(/\/\/[^/]*@/, "//***@"), reason })),
+      Effect.mapError((reason) => new S3Error({ url: Address.masked(url), reason })),
       Effect.provide(http)
     )
 )

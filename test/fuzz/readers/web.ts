@@ -1,6 +1,6 @@
 /** Readers of the network: answers of the Hub, and requests to the studio. */
 import { Effect, Layer, ManagedRuntime } from "effect"
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs"
 import { createServer, type Server } from "node:http"
 import { type AddressInfo, connect } from "node:net"
 import { dirname, join } from "node:path"
@@ -250,11 +250,9 @@ const begin = (folder: string): Promise<Served> =>
   studio ??= (async () => {
     const runs = join(dirname(folder), "..", `${dirname(folder).split("/").at(-1)}-studio`)
     await Seeds.written((scratch) => makeRun(`${scratch}/x`))
-    const { mkdirSync } = await import("node:fs")
     const NodeServices = await import("@effect/platform-node/NodeServices")
     mkdirSync(`${runs}/runs`, { recursive: true })
-    process.once("exit", () =>
-      void import("node:fs").then(({ rmSync }) => rmSync(runs, { recursive: true, force: true })))
+    process.once("exit", () => rmSync(runs, { recursive: true, force: true }))
     await Effect.runPromise(Effect.provide(makeRun(`${runs}/runs/demo`), NodeServices.layer))
     const runtime = ManagedRuntime.make(Studio.layer({ runs: [`${runs}/runs`], port: 0 }) as Layer.Layer<Studio.Studio>)
     const { address } = await runtime.runPromise(Studio.Studio)

@@ -27,7 +27,7 @@ export const killAll = () => {
   children.clear()
 }
 
-const node = [process.execPath, "--disable-warning=ExperimentalWarning"]
+export const node = [process.execPath, "--disable-warning=ExperimentalWarning"]
 
 export const start = (ranks: number, words: ReadonlyArray<string>, program: ReadonlyArray<string> = node): Job => {
   const child = spawn(launcher, ["-n", String(ranks), ...program, ...words])

@@ -14,6 +14,7 @@ import {
 import { join } from "node:path"
 import * as Files from "../../../src/layers/files/Files.ts"
 import * as Checkpoints from "../../../src/layers/run/Checkpoints.ts"
+import * as Results from "../../../src/layers/run/Results.ts"
 import * as Runs from "../../../src/layers/run/Runs.ts"
 import * as RemoteRuns from "../../../src/layers/storage/RemoteRuns.ts"
 import * as S3 from "../../../src/layers/storage/S3.ts"
@@ -114,6 +115,11 @@ describe("Runs on object storage", () => {
         "checkpoints/pretrain/step-00000001/state.json",
         "checkpoints/pretrain/step-00000002/weights.safetensors"
       ])
+      const copy = join(home, "copy")
+      assert.deepStrictEqual(
+        yield* Effect.provide(Results.runOf(copy), NodeServices.layer),
+        Option.some(copy)
+      )
       yield* opened(Effect.gen(function*() {
         const { read, steps } = yield* Checkpoints.Checkpoints
         assert.deepStrictEqual(yield* steps(stage), [1, 2])
@@ -176,6 +182,16 @@ describe("Runs on object storage", () => {
 
   it.live("are refused to a second owner, except by force", () =>
     onServer(Effect.fnUntraced(function*({ opened }) {
+      const late = yield* opened(Effect.gen(function*() {
+        const { log } = yield* Runs.Runs
+        yield* opened(Effect.gen(function*() {
+          yield* step(1, "other")
+          const error = yield* Effect.flip(log({ stage, step: 1 }))
+          assert.strictEqual(error.reason._tag, "Locked")
+        }))
+        return yield* Effect.flip(log({ stage, step: 1 }))
+      }))
+      assert.include(late.message, "another process has changed run.json meanwhile")
       yield* opened(Effect.gen(function*() {
         yield* step(1, "first")
         const error = yield* Effect.flip(opened(step(1, "second")))
@@ -185,9 +201,59 @@ describe("Runs on object storage", () => {
         const superseded = yield* Effect.flip(step(3, "first"))
         assert.include(
           superseded.message,
-          "s3://bucket/runs/one/run.json: this process was owner 1 of the folder, and its owner has number 2 now"
+          "s3://bucket/runs/one/run.json: this process was owner 2 of the folder, and its owner has number 3 now"
         )
       }))
+    })))
+
+  it.live("get an owner with their first change, who spoils nothing that another process did before", () =>
+    onServer(Effect.fnUntraced(function*(place) {
+      const { opened, server, stored } = place
+      const next = (by: string) =>
+        Effect.flatMap(
+          Checkpoints.Checkpoints.use(({ steps }) => steps(stage)),
+          (steps) => step(steps.at(-1)! + 1, by)
+        )
+      const once = Effect.fnUntraced(function*<A, E>(stop: number, meanwhile: Effect.Effect<A, E>) {
+        server.objects.clear()
+        yield* opened(step(1, "zero"))
+        let requests = 0
+        let other: Exit.Exit<A, E> | undefined
+        const ofList: Array<number> = []
+        server.before = async ({ key }) => {
+          if (key.endsWith("run.json")) ofList.push(requests)
+          if (requests++ === stop) other = await Effect.runPromiseExit(meanwhile)
+        }
+        const own = yield* Effect.exit(opened(next("first")))
+        server.before = () => undefined
+        const files = yield* stored
+        const by = files["log.jsonl"]!.match(/(?<="by":")\w+/g)
+        const isDone = other !== undefined && Exit.isSuccess(other)
+        return { by, own, isDone, notes: files["notes.jsonl"], ofList }
+      })
+      const { ofList } = yield* once(1000, Effect.void)
+      const seen = new Set<string>()
+      for (const stop of ofList) {
+        const { by, isDone, own } = yield* once(stop, opened(next("second")))
+        const expected = ["zero", ...(isDone ? ["second"] : []), ...(Exit.isSuccess(own) ? ["first"] : [])]
+        assert.deepStrictEqual<unknown>(by, expected, `request ${stop}`)
+        if (Exit.isFailure(own)) {
+          const error = Option.getOrThrow(Exit.findErrorOption(own))
+          assert.strictEqual(error[Runtime.errorExitCode], 73)
+          assert.include(error.message, "another process has changed run.json meanwhile")
+        }
+        seen.add(by!.join(" "))
+      }
+      assert.deepStrictEqual([...seen].toSorted(), ["zero first", "zero second", "zero second first"])
+      for (const stop of ofList.slice(1, 3)) {
+        const guest = Effect.gen(function*() {
+          const { folder, store } = yield* copied(place, `guest-${stop}`)
+          noted(folder, "seen")
+          yield* store
+        })
+        const found = yield* once(stop, guest)
+        assert.deepInclude<unknown>(found, { by: ["zero", "first"], isDone: true, notes: "seen\n" }, `request ${stop}`)
+      }
     })))
 
   it.live("bear servers that fail and answers that are lost, and take large files part by part", () =>
