@@ -39,7 +39,7 @@ export interface Options {
   readonly devices?: number
   /** The place of the rank that will run the program, which has one device. Absent for one rank. */
   readonly place?: Sums.Place | undefined
-  /** Where values are summed over all ranks: on the host, between several modules (default), or inside of one module, by the device. */
+  /** The place of sums over all ranks: on the host, between several modules (default), or inside of one module, by the device. */
   readonly collectives?: "host" | "inside"
 }
 

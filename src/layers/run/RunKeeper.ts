@@ -3,7 +3,7 @@ import { Context, Effect } from "effect"
 import type * as Files from "../files/Files.ts"
 import type * as Lock from "../files/Lock.ts"
 
-/** What the keeper of a run folder does with the run. */
+/** The work of the keeper of a run folder on the run. */
 export interface RunKeeper {
   /** Comes before the first change of the opened run. A command that is refused does not come so far. */
   readonly begin: Effect.Effect<void, Lock.Locked | Files.FileError>
