@@ -4,9 +4,14 @@ import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
-export const start = (script: string, args: ReadonlyArray<string>): ChildProcess =>
+export const start = (
+  script: string,
+  args: ReadonlyArray<string>,
+  variables: Readonly<Record<string, string>> = {}
+): ChildProcess =>
   spawn(process.execPath, ["--disable-warning=ExperimentalWarning", script, ...args], {
     cwd: root,
+    env: { ...process.env, ...variables },
     stdio: ["ignore", "pipe", "pipe"]
   })
 

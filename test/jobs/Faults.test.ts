@@ -1,25 +1,29 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { Effect, Layer, ManagedRuntime, Redacted, Schema, Stream } from "effect"
+import { ConfigProvider, Effect, Layer, ManagedRuntime, Redacted, Schema, Stream } from "effect"
 import type { ChildProcess } from "node:child_process"
 import { once } from "node:events"
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { Preset } from "../../src/domain/config/Preset.ts"
 import * as Job from "../../src/jobs/Job.ts"
 import * as Jobs from "../../src/jobs/Jobs.ts"
 import * as JobStore from "../../src/jobs/JobStore.ts"
 import * as Stages from "../../src/jobs/Stages.ts"
+import * as RemoteRuns from "../../src/layers/storage/RemoteRuns.ts"
 import { draw, said } from "../cli/kit.ts"
 import { start } from "../e2e/child.ts"
+import { Endpoint, motoIfThere } from "../layers/storage/servers.ts"
 import { micro } from "../pipelines/kit.ts"
 import { EVERY, run, SHARDS, shared, STEPS } from "./microRun.ts"
 import { PASSWORD, Postgres } from "./postgres.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "patchword-jobs-"))
 
+const storage = ManagedRuntime.make(motoIfThere)
+let variables: Readonly<Record<string, string>>
 let postgres: Postgres
 let store: ManagedRuntime.ManagedRuntime<Jobs.Jobs, unknown>
 
@@ -56,7 +60,10 @@ const watched = (child: ChildProcess): Worker => {
   return worker
 }
 
-const begin = (): Worker => watched(start("test/jobs/workerChild.ts", [postgres.url]))
+const HASTY = 3
+
+const begin = (lease = 5): Worker =>
+  watched(start("test/jobs/workerChild.ts", [postgres.url, String(lease)], variables))
 
 const end = async ({ child }: Worker, signal: NodeJS.Signals): Promise<void> => {
   if (child.exitCode !== null || child.signalCode !== null) return
@@ -68,8 +75,11 @@ const end = async ({ child }: Worker, signal: NodeJS.Signals): Promise<void> => 
 const ask = <A, E>(use: (jobs: Jobs.Jobs["Service"]) => Effect.Effect<A, E>): Promise<A> =>
   store.runPromise(Effect.flatMap(Jobs.Jobs, use))
 
-const submit = async (name: string, millis = 30): Promise<{ readonly id: number; readonly out: string }> => {
-  const out = join(folder, name)
+const submit = async (
+  name: string,
+  millis = 30,
+  out = join(folder, name)
+): Promise<{ readonly id: number; readonly out: string }> => {
   return { id: await store.runPromise(Stages.submit(run, { out, millis, gpu: false })), out }
 }
 
@@ -85,16 +95,44 @@ const holder = (id: number): Promise<Worker> =>
     (found) => found !== undefined
   ).then((found) => found!)
 
+const killed = async (id: number, taken: () => number): Promise<void> => {
+  await holder(id)
+  begin()
+  const logged = await until(taken, (steps) => steps > EVERY + 3)
+  const first = await holder(id)
+  const others = workers.filter((worker) => worker !== first).map(({ told }) => ({ told, before: told().length }))
+  await end(first, "SIGKILL")
+  const since = performance.now()
+  const told = await until(
+    () =>
+      others.map(({ before, told }) => told().slice(before)).find((text) => text.includes("begins with step")) ?? "",
+    (text) => text !== ""
+  )
+  assert.isBelow((performance.now() - since) / 1000, 10)
+  const job = await ended(id)
+  assert.strictEqual(job.state, "finished")
+  assert.isAtLeast(job.taken, 3)
+  const [, step] = /tokenizer begins with .*?(\d+)\n/.exec(told)!
+  assert.isAtLeast(Number(step), logged - EVERY)
+}
+
 let unbroken: Readonly<Record<string, string>>
 
 beforeAll(async () => {
-  postgres = await Postgres.create()
+  const [{ endpoint }, created] = await Promise.all([storage.runPromise(Endpoint), Postgres.create()])
+  variables = {
+    AWS_ACCESS_KEY_ID: "me",
+    AWS_SECRET_ACCESS_KEY: PASSWORD,
+    AWS_ENDPOINT_URL_S3: endpoint,
+    XDG_CACHE_HOME: join(folder, "caches")
+  }
+  postgres = created
   store = ManagedRuntime.make(Layer.provide(Jobs.layer, JobStore.layer(Redacted.make(postgres.url))))
 })
 
 afterAll(async () => {
   await Promise.all(workers.map((worker) => end(worker, "SIGKILL")))
-  await store.dispose()
+  await Promise.all([store.dispose(), storage.dispose()])
   await postgres.remove()
   rmSync(folder, { recursive: true })
 })
@@ -114,21 +152,25 @@ describe("jobs on PostgreSQL", () => {
 
   it("go on at another worker when theirs is killed, from the last checkpoint, to the same bytes", async () => {
     const { id, out } = await submit("killed")
-    const first = await holder(id)
-    begin()
-    const logged = await until(() => rows(out), (count) => count > EVERY + 3)
-    await end(first, "SIGKILL")
-    const killed = performance.now()
-    const second = await until(
-      () => workers.find((worker) => worker !== first && worker.told().includes("begins with step")),
-      Boolean
-    )
-    const seconds = (performance.now() - killed) / 1000
-    assert.deepInclude(await ended(id), { state: "finished", taken: 3 })
-    const [, step] = /tokenizer begins with .*?(\d+)\n/.exec(second!.told())!
-    assert.isAtLeast(Number(step), logged - EVERY)
-    assert.isBelow(seconds, 10)
+    await killed(id, () => rows(out))
     assert.deepStrictEqual(contents(out), unbroken)
+  })
+
+  it("go on so without a common disk, from object storage", async () => {
+    const url = "s3://bucket/runs/killed"
+    const { id } = await submit("remote", 30, url)
+    const caches = variables["XDG_CACHE_HOME"]!
+    await killed(id, () => {
+      const names = existsSync(caches) ? readdirSync(caches, { recursive: true }) as Array<string> : []
+      return rows(join(caches, dirname(names.find((name) => name.endsWith("log.jsonl")) ?? "")))
+    })
+    const copy = join(folder, "remote")
+    await Effect.runPromise(
+      RemoteRuns.download(url, copy).pipe(
+        Effect.provide([NodeServices.layer, ConfigProvider.layer(ConfigProvider.fromUnknown(variables))])
+      )
+    )
+    assert.deepStrictEqual(contents(copy), unbroken)
   })
 
   it("are given back by Ctrl-C, cancelled with a checkpoint, and resumed, to the same bytes", async () => {
@@ -161,7 +203,7 @@ describe("jobs on PostgreSQL", () => {
     await until(() => rows(out), (count) => count > EVERY)
     await Promise.all(workers.map((worker) => end(worker, "SIGKILL")))
     const logged = rows(out)
-    begin()
+    begin(HASTY)
     await until(() => rows(out), (count) => count > logged)
     await postgres.kill()
     await setTimeout(300)
@@ -173,7 +215,7 @@ describe("jobs on PostgreSQL", () => {
   it("are safe from a worker that is stopped beyond its lease and goes on", async () => {
     const { id, out } = await submit("stopped")
     const first = await holder(id)
-    const second = begin()
+    const second = begin(HASTY)
     await until(() => rows(out), (count) => count > EVERY)
     first.child.kill("SIGSTOP")
     await until(() => second.told(), (told) => told.includes("begins with step"))

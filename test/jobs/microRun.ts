@@ -1,10 +1,11 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Layer, Schema } from "effect"
-import { existsSync, readdirSync } from "node:fs"
-import { join } from "node:path"
+import { existsSync } from "node:fs"
 import * as Stages from "../../src/jobs/Stages.ts"
+import { Checkpoints } from "../../src/layers/run/Checkpoints.ts"
 import * as Progress from "../../src/layers/run/Progress.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
+import * as RemoteRuns from "../../src/layers/storage/RemoteRuns.ts"
 import * as SharedWork from "../../src/layers/storage/SharedWork.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
@@ -25,10 +26,12 @@ const slow = (millis: number) =>
     }))
   )
 
-const checkpoints = (out: string, stage: string): ReadonlyArray<string> => {
-  const folder = join(out, "checkpoints", stage)
-  return existsSync(folder) ? readdirSync(folder).toSorted() : []
-}
+const telling = <A, E, R>(stage: string, self: Effect.Effect<A, E, R>) =>
+  Effect.gen(function*() {
+    const steps = yield* (yield* Checkpoints).steps(stage)
+    process.stdout.write(`${stage} begins with ${steps.map((step) => `step ${step}`).join(" ")}\n`)
+    return yield* self
+  })
 
 const payload = Schema.Struct({ out: Schema.String, millis: Schema.Finite, gpu: Schema.Boolean })
 
@@ -62,22 +65,13 @@ export const run = Stages.workflow("Micro", {
   title: ({ out }) => out,
   needs: ({ gpu }) => ({ engine: "onnx", gpu, memoryGiB: 0 }),
   stages: ({ millis, out }) => {
-    const services = Layer.merge(
-      machine,
-      Layer.provideMerge(slow(millis), Runs.layer(out, { config: { test: "jobs" } }))
-    )
-    const told = (stage: string) =>
-      Effect.sync(() => process.stdout.write(`${stage} begins with ${checkpoints(out, stage).join(" ")}\n`))
+    const layer = out.startsWith("s3:") ? RemoteRuns.layer : Runs.layer
+    const services = Layer.merge(machine, Layer.provideMerge(slow(millis), layer(out, { config: { test: "jobs" } })))
     const tokenizer = trainTokenizer(preset.tokenizer, options)
+    const whole = Effect.flatMap(tokenizer, (found) => pretrain(preset.pretrain, found, options))
     return [
-      { name: "tokenizer", run: Effect.andThen(told("tokenizer"), Effect.provide(tokenizer, services)) },
-      {
-        name: "pretrain",
-        run: Effect.andThen(
-          told("pretrain"),
-          Effect.provide(Effect.flatMap(tokenizer, (found) => pretrain(preset.pretrain, found, options)), services)
-        )
-      }
+      { name: "tokenizer", run: Effect.provide(telling("tokenizer", tokenizer), services) },
+      { name: "pretrain", run: Effect.provide(telling("pretrain", whole), services) }
     ]
   }
 })

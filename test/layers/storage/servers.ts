@@ -45,16 +45,22 @@ const motoServer = Effect.acquireRelease(
 
 const place = process.env["PATCHWORD_S3_ENDPOINT"]
 
+const own: Candidate = {
+  name: "a server of the tests",
+  layer: Layer.effect(Endpoint, Effect.map(serve, ({ endpoint }) => ({ endpoint, large: false })))
+}
+
+const moto: Candidate = {
+  name: "moto",
+  layer: Layer.effect(Endpoint, Effect.map(motoServer, ({ endpoint }) => ({ endpoint, large: true }))),
+  ...(existsSync(PYTHON) ? {} : { missing: "not set up, see npm run setup:s3" })
+}
+
+export const motoIfThere = moto.missing === undefined ? moto.layer : own.layer
+
 const candidates: ReadonlyArray<Candidate> = [
-  {
-    name: "a server of the tests",
-    layer: Layer.effect(Endpoint, Effect.map(serve, ({ endpoint }) => ({ endpoint, large: false })))
-  },
-  {
-    name: "moto",
-    layer: Layer.effect(Endpoint, Effect.map(motoServer, ({ endpoint }) => ({ endpoint, large: true }))),
-    ...(existsSync(PYTHON) ? {} : { missing: "not set up, see npm run setup:s3" })
-  },
+  own,
+  moto,
   ...(place === undefined
     ? []
     : [{
