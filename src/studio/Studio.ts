@@ -55,6 +55,14 @@ import * as Opened from "./server/Opened.ts"
 import * as RunFiles from "./server/RunFiles.ts"
 import * as Shelf from "./server/Shelf.ts"
 
+/** Folders with copies of runs that are elsewhere, such as in object storage. */
+export interface Copies {
+  /** Has the copies follow the runs. It runs every ten seconds while somebody has a page open. */
+  readonly renew: Effect.Effect<void>
+  /** Replaces the folders of copies in a text by the places of the runs. */
+  readonly shown: (text: string) => string
+}
+
 /** Options of the pages. */
 export interface Options {
   /** Run folders, and folders that hold some. */
@@ -63,6 +71,8 @@ export interface Options {
   readonly prefix?: `/${string}`
   /** The requests that are answered; default those to a name of this machine, without a token. */
   readonly access?: Access.Rules
+  /** Given if the folders hold copies. */
+  readonly copies?: Copies
 }
 
 type Io = FileSystem.FileSystem | Path.Path
@@ -82,11 +92,12 @@ const frame = (title: string, main: Frame.Page["main"]): Frame.Page => ({ title,
 
 /** Makes the routes of the pages. */
 const make = Effect.fnUntraced(function*(options: Options) {
-  const { access = LOCAL, runs } = options
+  const { access = LOCAL, copies, runs } = options
+  const { renew, shown = (text: string) => text } = copies ?? {}
   const prefix = (options.prefix ?? "").replace(/\/+$/, "")
   const assets = yield* Assets.read
   const opened = yield* Opened.make
-  const news = yield* News.make(runs)
+  const news = yield* News.make(runs, { renew })
   const links = Links.served(prefix)
   const asset = (name: string) => `${prefix}/assets/${name}`
 
@@ -98,11 +109,11 @@ const make = Effect.fnUntraced(function*(options: Options) {
   ): Response =>
     Answers.page(
       request,
-      Frame.render(page, links, {
+      shown(Frame.render(page, links, {
         style: asset(Assets.STYLE),
         charts: asset(Assets.CHARTS),
         modules: modules.map(asset)
-      }),
+      })),
       status
     )
 
@@ -312,7 +323,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
 export const routes = (options: Options) => HttpRouter.addAll(make(options), { prefix: options.prefix })
 
 /** Options of a server of its own. */
-export interface ServerOptions extends Pick<Options, "runs" | "prefix"> {
+export interface ServerOptions extends Pick<Options, "runs" | "prefix" | "copies"> {
   /** The address to listen at; default 127.0.0.1. Any but those of the machine itself makes it ask for a token. */
   readonly host?: string
   /** The port; default 7007. With 0, the system takes a free one. */
@@ -365,7 +376,7 @@ const compressed = HttpMiddleware.compression({
 
 /** Serves the studio while the layer lives. Fails with a `ListenError` if it cannot listen, with what to do. */
 export const layer = (options: ServerOptions): Layer.Layer<Studio, ListenError.ListenError | Files.FileError> => {
-  const { host = "127.0.0.1", port = PORT, prefix, runs } = options
+  const { host = "127.0.0.1", port = PORT, copies, prefix, runs } = options
   return Layer.unwrap(Effect.gen(function*() {
     const [NodeHttpServer, { createServer }] = yield* Effect.promise(() =>
       Promise.all([import("@effect/platform-node/NodeHttpServer"), import("node:http")])
@@ -385,7 +396,8 @@ export const layer = (options: ServerOptions): Layer.Layer<Studio, ListenError.L
     }).pipe(
       Layer.catchTag("ServeError", ({ cause }) => Layer.effectContext(Effect.fail(ListenError.of(host, port, cause))))
     )
-    const pages = Layer.merge(routes({ runs, access, ...(prefix === undefined ? {} : { prefix }) }), unread)
+    const own = { ...(prefix === undefined ? {} : { prefix }), ...(copies && { copies }) }
+    const pages = Layer.merge(routes({ runs, access, ...own }), unread)
     const studio = Layer.effect(
       Studio,
       Effect.map(HttpServer.HttpServer, ({ address }) => {

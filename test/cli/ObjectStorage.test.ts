@@ -1,12 +1,14 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { ConfigProvider, Console, Context, Effect, Exit, Layer, Runtime } from "effect"
+import { Argument, Command } from "effect/cli"
 import * as WorkflowEngine from "effect/workflow/WorkflowEngine"
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll } from "vitest"
 import * as CommandRun from "../../src/cli/commands/jobs/CommandRun.ts"
+import * as RunPlace from "../../src/cli/flags/RunPlace.ts"
 import { patchword } from "../../src/cli/patchword.ts"
 import * as Job from "../../src/jobs/Job.ts"
 import * as Stages from "../../src/jobs/Stages.ts"
@@ -130,6 +132,28 @@ layer(machine, { excludeTestServices: true })("an address of object storage", (i
       yield* said("studio", "s3://bucket/runs", "--export", at("runs.html"))
       assert.include(readFileSync(at("runs.html"), "utf8"), one)
       assert.notInclude(readFileSync(at("runs.html"), "utf8"), at("caches"))
+    }))
+
+  it.effect("is followed by a page that is open, also to new runs", () =>
+    Effect.gen(function*() {
+      const { objects } = yield* Storage
+      const runs = Argument.variadic(Argument.String("runs"))
+      const looking = RunPlace.command("look", { runs: "networks" }, { runs }, (given) =>
+        Effect.gen(function*() {
+          const renew = (yield* RunPlace.Renewal)!
+          yield* Effect.orDie(found("runs", "note", one, "later"))
+          for (const [key, content] of objects) {
+            objects.set(key.replace("bucket/runs/one/", "bucket/runs/new/"), content)
+          }
+          yield* renew
+          const files = filesOf(given.runs[0]!)
+          assert.include(files["one/notes.jsonl"], "later")
+          assert.include(files["new/notes.jsonl"], "later")
+          for (const key of objects.keys()) if (key.startsWith("bucket/runs/new/")) objects.delete(key)
+        }))
+      yield* Effect.orDie(Command.runWith(looking, { version: "0" })(["s3://bucket/runs"])).pipe(
+        Effect.provideService(Console.Console, { ...globalThis.console, error: () => {} })
+      )
     }))
 
   it.effect("is continued from, and named in what continues", () =>

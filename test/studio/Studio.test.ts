@@ -2,6 +2,7 @@ import { NodeHttpServer, NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, FileSystem, Layer, Path, Stream } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
+import { TestClock } from "effect/testing"
 import * as fc from "fast-check"
 import { createServer, get } from "node:http"
 import { networkInterfaces } from "node:os"
@@ -70,6 +71,16 @@ describe("the server of the studio", () => {
         assert.strictEqual(headers["cross-origin-resource-policy"], "same-origin")
         assert.notInclude(text, "This part cannot be shown", path)
       }
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("names the place of a run where its folder is a copy", () =>
+    Effect.gen(function*() {
+      const { root, runs } = yield* folder
+      const shown = (text: string) => text.replaceAll(root, "s3://bucket")
+      const address = yield* serve({ runs, copies: { renew: Effect.void, shown } })
+      const { text } = yield* ask(address, "/runs/demo/overview")
+      assert.include(text, "s3://bucket/runs/demo")
+      assert.notInclude(text, root)
     }).pipe(Effect.provide(NodeServices.layer)))
 
   it.effect("says which commands make what is missing, and shows what they made", () =>
@@ -458,6 +469,19 @@ describe("the news of a run", () => {
       yield* fs.remove(path.join(runs[0]!, "demo"), { recursive: true })
       yield* until(3)
       assert.notInclude(lists.at(-1), "demo")
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+
+  it.effect("have copies follow their runs while somebody reads them", () =>
+    Effect.gen(function*() {
+      const { runs } = yield* folder
+      let looks = 0
+      const { ofRuns } = yield* News.make(runs, { renew: Effect.sync(() => void looks++) })
+      const reader = yield* Effect.forkChild(Stream.runDrain(ofRuns))
+      yield* TestClock.adjust("25 seconds")
+      assert.strictEqual(looks, 3)
+      yield* Fiber.interrupt(reader)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(looks, 3)
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
 
   it.effect("let a reader go who reads no longer, and not the others", () =>

@@ -57,7 +57,9 @@ export const studio = RunPlace.command("studio", { runs: "networks" }, {
       )
       return yield* Effect.never
     })
-    return yield* Effect.provide(served, Studio.layer({ runs: folders, host, port }))
+    const renew = yield* RunPlace.Renewal
+    const copies = renew && { renew, shown: yield* RunPlace.Shown }
+    return yield* Effect.provide(served, Studio.layer({ runs: folders, host, port, ...(copies && { copies }) }))
   }).pipe(Failure.mapErrors)).pipe(
     Command.withDescription(
       "show runs on a local web page, while they train and afterwards, or write the pages into one file"

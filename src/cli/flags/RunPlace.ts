@@ -11,6 +11,7 @@ import * as Ranks from "../../layers/ranks/Ranks.ts"
 import { RunKeepers } from "../../layers/run/RunKeeper.ts"
 import * as Address from "../../layers/storage/Address.ts"
 import type * as RemoteRuns from "../../layers/storage/RemoteRuns.ts"
+import type * as S3 from "../../layers/storage/S3.ts"
 import * as Memory from "../../pipelines/training/Memory.ts"
 import * as Failure from "../terminal/Failure.ts"
 import * as Words from "./Words.ts"
@@ -43,6 +44,11 @@ const PARTS: Readonly<Record<Use, (name: string) => RemoteRuns.Part>> = {
 /** Shows a text to people, with the addresses of runs in place of the folders of their copies. */
 export const Shown = Context.Reference<(text: string) => string>("patchword/cli/Shown", {
   defaultValue: () => (text) => text
+})
+
+/** Has the copies of runs follow them, and adds those of new runs below an address. */
+export const Renewal = Context.Reference<Effect.Effect<void> | undefined>("patchword/cli/Renewal", {
+  defaultValue: () => undefined
 })
 
 /** Has all that a verb says pass {@link Shown}. */
@@ -92,6 +98,8 @@ const mapped = (value: unknown, by: ReadonlyMap<string, string>): unknown =>
     : Array.isArray(value)
     ? value.map((one) => mapped(one, by))
     : value
+
+type Io = FileSystem.FileSystem | Path.Path
 
 /** A run that a verb is given by its address. */
 interface Asked {
@@ -157,7 +165,8 @@ const opened = Effect.fnUntraced(function*(asked: ReadonlyArray<Asked>) {
   const RemoteRuns = yield* Effect.promise(() => import("../../layers/storage/RemoteRuns.ts"))
   const work = yield* RemoteRuns.workspace
   const held: Array<{ readonly url: string; readonly folder: string; readonly use: Use }> = []
-  const copies: Array<RemoteRuns.Copied> = []
+  const copies: Array<RemoteRuns.Followed> = []
+  const lists: Array<Effect.Effect<void, S3.S3Error | Files.FileError, Io>> = []
   const keepers = new Map<string, RemoteRuns.Owned>()
 
   /** The folder of an address, in a run that is there already. */
@@ -192,6 +201,14 @@ const opened = Effect.fnUntraced(function*(asked: ReadonlyArray<Asked>) {
       } else if (many) {
         yield* makeFolder(folder)
         const found = yield* Effect.forEach(yield* RemoteRuns.list(url), copied)
+        lists.push(
+          Effect.flatMap(RemoteRuns.list(url), (all) =>
+            Effect.forEach(
+              all.filter((one) => held.every(({ url }) => url !== one)),
+              copied,
+              { discard: true }
+            ))
+        )
         const sum = (of: "bytes" | "files") => found.reduce((all, copy) => all + copy[of], 0)
         const what = found.length === 1 ? "run is read from a copy" : "runs are read from copies"
         yield* told(`${url}: ${found.length} ${what}`, { bytes: sum("bytes"), files: sum("files") })
@@ -201,7 +218,15 @@ const opened = Effect.fnUntraced(function*(asked: ReadonlyArray<Asked>) {
     folders.set(text, `${before}${known(url, use) ?? folder}${behind}`)
   }
   const copy = new RegExp(`${escape(work.folder)}[/\\\\]\\d+[/\\\\]`, "g")
-  return { folders, copies, keepers, shown: (text: string) => text.replaceAll(copy, Address.SCHEME) }
+  const context = yield* Effect.context<Io>()
+  const renew = Effect.suspend(() =>
+    Effect.forEach(
+      [...copies.map(({ renew }) => renew), ...lists],
+      (one) => Effect.ignore(Effect.provideContext(one, context), { log: true }),
+      { discard: true }
+    )
+  )
+  return { folders, copies, keepers, renew, shown: (text: string) => text.replaceAll(copy, Address.SCHEME) }
 })
 
 /** Makes the handler that gets folders in place of addresses. */
@@ -209,11 +234,11 @@ const within = <G, A, R>(
   uses: Uses<G>,
   handle: (given: G) => Effect.Effect<A, Failure.Failure, R>
 ) =>
-(flags: G): Effect.Effect<A, Failure.Failure, R | FileSystem.FileSystem | Path.Path> =>
+(flags: G): Effect.Effect<A, Failure.Failure, R | Io> =>
   Effect.gen(function*() {
     const asked = yield* Failure.mapErrors(check(flags, uses))
     if (asked.length === 0) return yield* handle(flags)
-    const { copies, folders, keepers, shown } = yield* Failure.mapErrors(opened(asked))
+    const { copies, folders, keepers, renew, shown } = yield* Failure.mapErrors(opened(asked))
     const local = Object.fromEntries(
       Object.entries(flags as Readonly<Record<string, unknown>>).map(([name, value]) => [name, mapped(value, folders)])
     )
@@ -225,6 +250,7 @@ const within = <G, A, R>(
         Exit.isSuccess(exit) ? all([...copies, ...keepers.values()]) : Effect.ignore(all(copies), { log: true })
       ),
       Effect.provideService(RunKeepers, keepers),
+      Effect.provideService(Renewal, renew),
       showing(shown)
     )
   }).pipe(Effect.scoped)

@@ -150,6 +150,12 @@ export interface Copied {
   readonly store: Effect.Effect<void, S3.S3Error | Files.FileError>
 }
 
+/** A copy that can follow its run. */
+export interface Followed extends Copied {
+  /** Stores what has changed in the folder, and takes over what has changed in the run. */
+  readonly renew: Effect.Effect<void, S3.S3Error | Files.FileError>
+}
+
 const Owner = Json.text(Lock.Process)
 
 const counted = (files: RunManifest.Contents) => ({
@@ -167,19 +173,25 @@ export const copy: (
   url: string,
   folder: string,
   partOf?: (name: string) => RunCopy.Part
-) => Effect.Effect<Copied, S3.S3Error | Files.FileError, Io> = Effect.fn("patchword.RemoteRuns.copy")(
+) => Effect.Effect<Followed, S3.S3Error | Files.FileError, Io> = Effect.fn("patchword.RemoteRuns.copy")(
   function*(url, folder, partOf) {
     const files = yield* Files.make
     const storage = yield* S3.open(url)
     const { token = process.pid } = yield* Lock.here(files)
     const own = RunCopy.make(files, storage, folder)
     yield* files.makeFolder(folder)
-    const { files: first, owner } = yield* settled(
+    const lock = files.path.join(folder, Lock.NAME)
+    const owned = ({ owner }: RunManifest.Manifest) =>
+      owner === null
+        ? Files.onFailure(lock)(files.fs.remove(lock, { force: true }))
+        : files.write(lock, Schema.encodeSync(Owner)(owner))
+    const first = yield* settled(
       RunManifest.needed(storage),
-      ({ manifest }) => Effect.as(own.fetch(manifest.files, partOf), manifest)
+      (found) => Effect.as(own.fetch(found.manifest.files, partOf), found)
     )
-    if (owner !== null) yield* files.write(files.path.join(folder, Lock.NAME), Schema.encodeSync(Owner)(owner))
-    let base: RunManifest.Contents = first
+    yield* owned(first.manifest)
+    let seen = first.etag
+    let base = first.manifest.files
 
     const store: Copied["store"] = Effect.gen(function*() {
       if (yield* own.isSame(base)) return
@@ -197,7 +209,16 @@ export const copy: (
       if (Option.isNone(yield* storage.replace(RunManifest.NAME, text, etag))) return yield* store
       base = now
     })
-    return { ...counted(first), store: Effect.uninterruptible(store) }
+    const renew: Followed["renew"] = Effect.gen(function*() {
+      yield* store
+      const { etag, manifest } = yield* RunManifest.needed(storage)
+      if (etag === seen) return
+      yield* own.merge(base, base, manifest.files, partOf)
+      yield* owned(manifest)
+      base = manifest.files
+      seen = etag
+    })
+    return { ...counted(base), store: Effect.uninterruptible(store), renew: Effect.uninterruptible(renew) }
   }
 )
 

@@ -28,11 +28,12 @@ export interface RunCopy {
     there: Contents,
     keyOf: (sha256: string) => string
   ) => Effect.Effect<Contents, S3.S3Error | Files.FileError>
-  /** Takes over what others have changed since `base`, except for files that differ from it in `mine`. */
+  /** Takes over what others have changed since `base`, except for files that differ from it in `mine`; default the whole of each. */
   readonly merge: (
     base: Contents,
     mine: Contents,
-    theirs: Contents
+    theirs: Contents,
+    partOf?: (name: string) => Part
   ) => Effect.Effect<void, S3.S3Error | Files.FileError>
 }
 
@@ -137,13 +138,13 @@ export const make = (files: Files.Files, storage: S3.S3, folder: string): RunCop
     return now
   })
 
-  const merge: RunCopy["merge"] = Effect.fnUntraced(function*(base, mine, theirs) {
+  const merge: RunCopy["merge"] = Effect.fnUntraced(function*(base, mine, theirs, partOf = () => "whole") {
     const names = new Set([...Object.keys(base), ...Object.keys(theirs)])
     for (const name of names) {
       const before = base[name]?.sha256
       const other = theirs[name]
       if (other?.sha256 === before || mine[name]?.sha256 !== before) continue
-      if (other !== undefined) yield* fetchOne(name, other, "whole")
+      if (other !== undefined) yield* fetchOne(name, other, partOf(name))
       else yield* remove(name)
     }
   })

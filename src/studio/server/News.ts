@@ -26,6 +26,8 @@ export interface News {
 export interface NewsOptions extends Pick<Follow.FollowOptions, "every" | "least"> {
   /** Time between two looks at the list of runs; default 2 seconds. */
   readonly list?: Duration.Input
+  /** Has the folders follow runs that are elsewhere. It runs every ten seconds while somebody has a page open. */
+  readonly renew?: Effect.Effect<void> | undefined
 }
 
 /** Remembers of the news of a run what a reader needs who comes later. */
@@ -73,20 +75,27 @@ const newest = <A>(): Sharing.Memory<A> => {
   return { learn: (value) => void (last = [value]), known: () => last }
 }
 
-const LIST = ""
+const ALL = ""
+
+const RENEWAL = "10 seconds"
 
 /** Makes the news of the runs in folders. They live as long as the scope. */
 export const make = Effect.fnUntraced(function*(
   folders: ReadonlyArray<string>,
   options: NewsOptions = {}
 ): Effect.fn.Return<News, never, Io | Scope.Scope> {
-  const { list = "2 seconds", ...following } = options
+  const { list = "2 seconds", renew = Effect.void, ...following } = options
+  const renewals = yield* RcMap.make({
+    lookup: () => Effect.forkScoped(Effect.repeat(renew, Schedule.spaced(RENEWAL)))
+  })
+  const renewed = RcMap.get(renewals, ALL)
   const runs = yield* RcMap.make({
-    lookup: (run: string) => Inside.within([run])(Sharing.make(Follow.follow(run, following), remembered()))
+    lookup: (run: string) =>
+      Effect.andThen(renewed, Inside.within([run])(Sharing.make(Follow.follow(run, following), remembered())))
   })
   const lists = yield* RcMap.make({
     lookup: () =>
-      Effect.flatMap(Shelf.watcher(folders), (look) => {
+      Effect.flatMap(Effect.andThen(renewed, Shelf.watcher(folders)), (look) => {
         const looks = Stream.fromEffectSchedule(look, Schedule.spaced(list)).pipe(
           Stream.filter((found) => found !== undefined)
         )
@@ -95,6 +104,6 @@ export const make = Effect.fnUntraced(function*(
   })
   return {
     ofRun: (run) => Stream.unwrap(RcMap.get(runs, run)),
-    ofRuns: Stream.unwrap(RcMap.get(lists, LIST))
+    ofRuns: Stream.unwrap(RcMap.get(lists, ALL))
   }
 })

@@ -88,8 +88,8 @@ const onServer = <E>(use: (place: Place & { readonly server: Server }) => Effect
 const copied = Effect.fnUntraced(
   function*({ home, url }: Place, name: string, partOf?: (name: string) => RemoteRuns.Part) {
     const folder = join(home, name)
-    const { files, store } = yield* RemoteRuns.copy(url, folder, partOf)
-    return { files, folder, store: Effect.provide(store, NodeServices.layer) }
+    const { files, renew, store } = yield* RemoteRuns.copy(url, folder, partOf)
+    return { files, folder, renew, store }
   },
   (self, { provided }) => Effect.provide(self, [NodeServices.layer, provided], { local: true })
 )
@@ -511,7 +511,7 @@ describe("A run on", () =>
           endpoint,
           Effect.fnUntraced(function*(place) {
             const { opened, stored } = place
-            yield* opened(Effect.gen(function*() {
+            const guest = yield* opened(Effect.gen(function*() {
               yield* step(1, "first")
               const one = yield* copied(place, "one")
               const two = yield* copied(place, "two")
@@ -526,13 +526,21 @@ describe("A run on", () =>
               yield* step(2, "first")
               const { directory } = yield* Runs.Runs
               assert.strictEqual(readFileSync(join(Option.getOrThrow(directory), "notes.jsonl"), "utf8"), "one\n")
+              noted(one.folder, "more")
+              yield* one.renew
+              const { lock, ...followed } = filesOf(one.folder)
+              assert.isDefined(lock)
+              assert.deepStrictEqual(followed, { ...yield* stored, "notes.jsonl": "one\nmore\n" })
+              return one
             }))
+            yield* guest.renew
+            assert.notProperty(filesOf(guest.folder), "lock")
             const three = yield* copied(place, "three")
             noted(three.folder, "three")
             assert.isFalse(existsSync(join(three.folder, "lock")))
             yield* three.store
             const files = yield* stored
-            assert.strictEqual(files["notes.jsonl"], "one\nthree\n")
+            assert.strictEqual(files["notes.jsonl"], "one\nmore\nthree\n")
             assert.property(files, "checkpoints/pretrain/step-00000002/state.json")
           }),
           "s3://bucket/runs/two"
