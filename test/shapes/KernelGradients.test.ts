@@ -17,7 +17,6 @@ const kernels: Readonly<Record<string, (x: tf.Tensor) => tf.Tensor>> = {
   ExpandDims: (x) => tf.expandDims(x, 1),
   GatherV2: (x) => tf.gather(x, tf.abs(rows(x)), 1),
   Log: tf.log,
-  LogSoftmax: tf.logSoftmax,
   Max: (x) => tf.max(x, 1),
   Maximum: (x) => tf.maximum(x, tf.sub(2.3, x)),
   Mean: (x) => tf.mean(x, 0, true),

@@ -180,9 +180,6 @@ const all: ReadonlyArray<tf.GradConfig> = [
     const weighted = tf.mul(dy, y!)
     return { logits: () => tf.sub(weighted, tf.mul(tf.sum(weighted, [dim as number], true), y!)) }
   }, true),
-  config("LogSoftmax", NOTHING, (dy, [y], { axis }) => ({
-    logits: () => tf.sub(dy, tf.mul(tf.sum(dy, axis as number, true), tf.exp(y!)))
-  }), true),
 
   listed("AddN", (dy, inputs) => inputs.map(() => dy.clone())),
   config("BatchMatMul", ["a", "b"], product),

@@ -286,7 +286,7 @@ const bilinear = (from: number, to: number): Matrix => {
   const data = new Float32Array(to * from)
   for (let place = 0; place < to; place++) {
     const source = Math.max((place + 0.5) * from / to - 0.5, 0)
-    const below = Math.min(Math.floor(source), from - 1)
+    const below = Math.floor(source)
     const above = Math.min(below + 1, from - 1)
     data[place * from + below]! += 1 - (source - below)
     data[place * from + above]! += source - below
