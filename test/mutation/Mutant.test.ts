@@ -1,5 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import * as Classic from "./Classic.ts"
+import * as Limit from "./Limit.ts"
 import * as Mutant from "./Mutant.ts"
 import * as Source from "./Source.ts"
 
@@ -33,6 +39,10 @@ describe("mutants", () => {
     ])
   })
 
+  it("leave calls alone that have no twin", () => {
+    assert.deepStrictEqual(Mutant.of("x.ts", "const text = (x) => tf.slice(x.toString())"), [])
+  })
+
   it("leave texts, types, schemas and refusals alone", () => {
     for (const line of [4, 5, 9]) assert.isFalse(all.some((mutant) => mutant.line === line))
   })
@@ -48,6 +58,12 @@ describe("mutants", () => {
     assert.notDeepEqual(Mutant.draw(all, 5, 2), drawn)
     assert.strictEqual(new Set(drawn.map(({ start }) => start)).size, 5)
     assert.strictEqual(Mutant.draw(all, 100, 1).length, new Set(all.map(({ end, start }) => `${start} ${end}`)).size)
+  })
+
+  it("are drawn again after other lines of the source have moved them", () => {
+    const named = (text: string) =>
+      Mutant.draw(Mutant.of("x.ts", text), 5, 1).map(({ after, before, code }) => [code, before, after])
+    assert.deepStrictEqual(named(`const first = ""\n${source}`), named(source))
   })
 
   it("know their function, as the instrumented source tells it", () => {
@@ -71,5 +87,27 @@ describe("mutants", () => {
 
   it("include the listed faults, whose places are there", () => {
     assert.isAbove(Classic.mutants().length, 30)
+  })
+})
+
+describe("the process of a mutant", () => {
+  const endless = ["sh", "-c", "while :; do :; done"]
+  const waiting = ["sleep", "60"]
+  it.each([
+    ["loops for ever", endless, { processor: 0.02 }, "timeout"],
+    ["waits for ever", waiting, { clock: 0.02 }, "timeout"],
+    ["takes too much memory", waiting, { memory: 1 }, "memory"],
+    ["is gone", ["true"], {}, "crash"]
+  ])("is ended when it %s", async (_, [command, ...rest], limit, expected) => {
+    const folder = mkdtempSync(join(tmpdir(), "patchword-"))
+    const file = join(folder, "process")
+    const child = spawn(command!, rest)
+    const gone = once(child, "exit")
+    writeFileSync(file, String(child.pid))
+    const watch = Limit.watch(file, { processor: Infinity, memory: Infinity, clock: Infinity, ...limit }, 1)
+    assert.strictEqual(await watch.end, expected)
+    const [, signal] = await gone
+    assert.strictEqual(signal, expected === "crash" ? null : "SIGKILL")
+    rmSync(folder, { recursive: true })
   })
 })

@@ -5,9 +5,10 @@ import { children, functions, type Node, parse } from "./Source.ts"
 export interface Mutant {
   /** The path of the source. */
   readonly file: string
-  /** The line of the change, counted from 1, and its text. */
+  /** The line of the change, counted from 1, its text, and the place of the change in that. */
   readonly line: number
   readonly code: string
+  readonly column: number
   readonly start: number
   readonly end: number
   readonly before: string
@@ -46,7 +47,7 @@ const swapped: Readonly<Record<string, string>> = {
 }
 
 /** Functions that take the same arguments as another one. */
-const twins: Readonly<Record<string, string>> = Object.fromEntries(
+const twins: ReadonlyMap<string, string> = new Map(
   [
     ["min", "max"],
     ["minimum", "maximum"],
@@ -55,14 +56,11 @@ const twins: Readonly<Record<string, string>> = Object.fromEntries(
     ["floor", "ceil"],
     ["round", "trunc"],
     ["sin", "cos"],
-    [
-      "some",
-      "every"
-    ],
+    ["some", "every"],
     ["sumLast", "meanLast"],
     ["width", "height"],
     ["psum", "pmean"]
-  ].flatMap(([a, b]) => [[a, b], [b, a]])
+  ].flatMap(([a, b]) => [[a!, b!], [b!, a!]])
 )
 
 const nameOf = (node: Node): string =>
@@ -147,14 +145,14 @@ const changes = (node: Node, text: string): ReadonlyArray<Change> => {
       return /^(?:Assignment|Call|Update)Expression$/.test(expression.type) ? [[node, ";"]] : []
     case "CallExpression": {
       const own = callee.type === "MemberExpression" && !callee["computed"] ? callee["property"] : callee
-      const twin = twins[nameOf(own)]
+      const twin = twins.get(nameOf(own))
       const kept: ReadonlyArray<Node> = given
       return [
         ...(twin === undefined ? [] : [[own, twin] as const]),
         ...(like.test(nameOf(own)) && kept.length > 0 && kept[0]!.type !== "SpreadElement"
           ? [[node, `(${of(kept[0]!)})`] as const]
           : []),
-        ...(listed.test(nameOf(own)) && callee.type === "MemberExpression"
+        ...(listed.test(nameOf(own)) && callee.type === "MemberExpression" && nameOf(callee["object"]) !== "tf"
           ? [[node, of(callee["object"])] as const]
           : [])
       ]
@@ -164,26 +162,27 @@ const changes = (node: Node, text: string): ReadonlyArray<Change> => {
   }
 }
 
+const placed = (text: string, start: number): Pick<Mutant, "line" | "code" | "column"> => {
+  const before = text.slice(0, start).split("\n")
+  const code = text.split("\n")[before.length - 1]!
+  return { line: before.length, code: code.trim(), column: before.at(-1)!.trimStart().length }
+}
+
 /** Returns all mutants of a source, in the order of their places. */
 export const of = (file: string, text: string): ReadonlyArray<Mutant> => {
-  const lines = text.split("\n")
   let functions = -1
   const walk = (node: Node, inside: number): ReadonlyArray<Mutant> => {
     const isFunction = /Function/.test(node.type) && typeof node["body"] === "object" && node["body"] !== null
     const own = isFunction ? ++functions : inside
-    const found = ignored(node) ? [] : changes(node, text).map(([{ end, start }, after]): Mutant => {
-      const line = text.slice(0, start).split("\n").length
-      return {
-        file,
-        line,
-        code: lines[line - 1]!.trim(),
-        start,
-        end,
-        before: text.slice(start, end),
-        after,
-        inside: own
-      }
-    })
+    const found = ignored(node) ? [] : changes(node, text).map(([{ end, start }, after]): Mutant => ({
+      file,
+      ...placed(text, start),
+      start,
+      end,
+      before: text.slice(start, end),
+      after,
+      inside: own
+    }))
     const below = children(node).flatMap((child) => walk(child, own))
     return ignored(node) ? [] : [...found, ...below]
   }
@@ -196,8 +195,7 @@ export const replace = (file: string, text: string, before: string, after: strin
   if (start === -1 || text.includes(before, start + 1)) throw new Error(`${file}: expected one place of ${before}`)
   const end = start + before.length
   const inside = functions(parse(text)).findLastIndex((node) => node.start <= start && end <= node.end)
-  const line = text.slice(0, start).split("\n").length
-  return { file, line, code: text.split("\n")[line - 1]!.trim(), start, end, before, after, inside }
+  return { file, ...placed(text, start), start, end, before, after, inside }
 }
 
 /** Returns the text of a source with a mutant. */
@@ -207,10 +205,13 @@ export const apply = (mutant: Mutant, text: string): string => {
   return text.slice(0, start) + after + text.slice(end)
 }
 
-/** Draws `count` of the mutants, by a seed. Places are drawn, and then one change of each. */
+/**
+ * Draws `count` of the mutants, by a seed. Places are drawn, and then one change of each. A line that moves keeps its mutants. Equal lines
+ * of a source count as one.
+ */
 export const draw = (mutants: ReadonlyArray<Mutant>, count: number, seed: number): ReadonlyArray<Mutant> => {
-  const key = ({ after, code, file, line, start }: Mutant, way: boolean) =>
-    createHash("sha256").update(JSON.stringify([seed, file, line, start, code, way ? after : ""])).digest("hex")
+  const key = ({ after, code, column, file }: Mutant, way: boolean) =>
+    createHash("sha256").update(JSON.stringify([seed, file, code, column, way ? after : ""])).digest("hex")
   const places = Map.groupBy(mutants, (mutant) => key(mutant, false))
   return Array.from(places).toSorted(([a], [b]) => (a < b ? -1 : 1)).slice(0, count).map(([, ways]) =>
     ways.toSorted((a, b) => (key(a, true) < key(b, true) ? -1 : 1))[0]!

@@ -106,7 +106,7 @@ else {
     for (const [room, mutants] of groups) all[room] = await checked(session, await campaign(session, mutants))
     for (const [room, ended] of Object.entries(all)) {
       const count = (...kinds: ReadonlyArray<Ended["kind"]>) => ended.filter(({ kind }) => kinds.includes(kind)).length
-      const [killed, lived] = [count("killed", "timeout"), count("survived", "unreached")]
+      const [killed, lived] = [count("killed", "timeout", "memory", "crash"), count("survived", "unreached")]
       console.log(
         `\n${room}: ${killed} of ${killed + lived} killed (${(100 * killed / (killed + lived)).toFixed(1)} %), ` +
           `${count("equivalent")} known to change no number`
