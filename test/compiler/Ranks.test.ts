@@ -13,7 +13,8 @@ import { wide } from "../nn/wide.ts"
 type Any = TrainStep<object, object, object>
 
 const sized = casesOf({ image: 16, batch: 4, small: true })
-const steps = [...Object.values(sized), casesOf({ image: 16, batch: 4, accumulate: 2, small: true }).pretrain, clusters]
+const accumulated = casesOf({ image: 16, batch: 4, accumulate: 2, small: true }).pretrain
+const steps = [...Object.values(sized), accumulated, clusters]
   .map(({ step }) => step as Any)
 
 const tracedOf = (step: Any) => Trace.trainStep(step, { external: true, devices: 2 })
@@ -69,6 +70,17 @@ describe("the step of a rank", () => {
     }
     for (const { inputs, operation } of last!.graph.nodes) {
       if (inputs.some(({ name }) => name.startsWith("gradient."))) assert.strictEqual(operation, "sumSquares")
+    }
+  })
+
+  it("divides the number by which a gradient is multiplied", () => {
+    const [, last] = cut(accumulated.step as Any)
+    const readers = last!.graph.nodes.filter(({ inputs }) => inputs.some(({ name }) => name.startsWith("gradient.")))
+    assert.isAbove(readers.length, 0)
+    for (const { inputs, operation } of readers) {
+      const factors = inputs.filter(({ name }) => !name.startsWith("gradient."))
+      assert.deepStrictEqual([operation, factors.map(({ shape }) => shape)], ["mul", [[]]])
+      assert.match(factors[0]!.name, /ranks\.share$/)
     }
   })
 

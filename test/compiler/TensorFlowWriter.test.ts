@@ -42,14 +42,14 @@ const decode = (bytes: Uint8Array) => {
   return metaGraphs[0]!
 }
 
-const counting = (xla: boolean) => {
+const counting = (xla?: boolean) => {
   const nodes = writer()
   const count = nodes.held({ name: "state.count", shape: [2], dtype: "int32" })
   const more = nodes.batch({ name: "batch.more", shape: [2], dtype: "int32" })
   const next = nodes.emit("AddV2", [count, more], LONG)
   nodes.assign("state.count", next)
   nodes.result({ name: "metrics.count", shape: [2], dtype: "int32" }, next)
-  return nodes.program({ xla })
+  return nodes.program(xla === undefined ? {} : { xla })
 }
 
 describe("a program as a TensorFlow graph", () => {
@@ -57,6 +57,7 @@ describe("a program as a TensorFlow graph", () => {
     assert.deepStrictEqual(counting(false), counting(false))
     assert.deepStrictEqual(counting(true), counting(true))
     assert.notDeepEqual(counting(true).bytes, counting(false).bytes)
+    assert.deepStrictEqual(counting(), counting(false))
   })
 
   it("names its ports as the compiler does, in three signatures", () => {

@@ -179,6 +179,13 @@ describe("the report of a study", () => {
     assert.strictEqual(made.rows.find(({ row }) => row === "late")!.figures.probe!.note, StudyReport.NO_DIFFERENCE)
   })
 
+  it("shows a loss with three digits, and shares with one", () => {
+    assert.deepStrictEqual([StudyReport.show("reconstruction", 0.12345), StudyReport.show("probe", 44.81)], [
+      "0.123",
+      "44.8"
+    ])
+  })
+
   it("is CSV with a line for each figure", () => {
     const lines = StudyReport.csv(report).trim().split("\n")
     assert.strictEqual(lines.length, 1 + 2 * rows.length)

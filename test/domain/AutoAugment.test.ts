@@ -46,6 +46,15 @@ describe.each(names)("AutoAugment's policy %s", (name) => {
     }
   )
 
+  it("turns around for draws from one half", () => {
+    const place = AutoAugment.policies[name].findIndex(([[operation]]) =>
+      operation === "Rotate" || operation === "ShearX"
+    )
+    const [[operation, , magnitude]] = AutoAugment.policies[name][place]!
+    const turned = AutoAugment.operations[operation]!(input, magnitude, -1, fill)
+    assert.deepStrictEqual(AutoAugment.random(input, name, fill, drawing(place, 0, 0.5, 1)), turned)
+  })
+
   it("applies an operation only as often as it says", () => {
     const [[, first], [, second]] = AutoAugment.policies[name][0]!
     assert.strictEqual(AutoAugment.random(input, name, fill, drawing(0, first, second)), input)

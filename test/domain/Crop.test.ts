@@ -13,6 +13,11 @@ describe("Crop", () => {
     assert.deepStrictEqual(Crop.random(9, 101, bounds, draws()), { left: 0, top: 44, width: 9, height: 12 })
   })
 
+  it("falls back to a box of at least one pixel", () => {
+    const narrow = { cropScale: [0.9, 1], cropRatio: [0.2, 0.4] } as const
+    assert.deepStrictEqual(Crop.random(9, 1, narrow, draws()), { left: 4, top: 0, width: 1, height: 1 })
+  })
+
   it("draws areas and ratios over their whole range", () => {
     const { integer, uniform } = draws()
     const boxes = Array.from(
@@ -45,6 +50,15 @@ describe("Crop", () => {
     assert.strictEqual(cropped.width, size)
     assert.strictEqual(cropped.height, size)
     assert.strictEqual(cropped.data.length, size * size * 3)
+  })
+
+  it("cuts off what is less than a pixel of the longer side", () => {
+    const sides: Array<number> = []
+    Crop.central(blank(17, 500), 48, { interpolation: "bicubic", evaluationCrop: 1 }, (picture, width, height) => {
+      sides.push(width, height)
+      return picture
+    })
+    assert.deepStrictEqual(sides, [48, 1411])
   })
 
   it("takes both sides where asked to, and rounds half a pixel as asked to", () => {

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
+import { readFileSync } from "node:fs"
 import * as Config from "../../src/domain/config/Config.ts"
 import { tiny } from "../../src/domain/config/presets/Presets.ts"
 import * as DemoExpectations from "../../src/domain/evaluation/DemoExpectations.ts"
@@ -49,6 +50,12 @@ describe("Report", () => {
       assert.deepStrictEqual(problems.map(({ path }) => path), ["tokenizer.usage"])
       assert.match(problems[0].message, /at most the 256 codes/)
     }))
+
+  it("expects the demo to end in the time that the README tells", () => {
+    const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8")
+    const minutes = Number(/A run takes \d+ to (\d+) minutes/.exec(readme)?.[1])
+    assert.deepInclude(DemoExpectations.figures, { figure: "seconds", atMost: 60 * minutes })
+  })
 
   it("finds figures by their paths", () => {
     assert.strictEqual(Report.figure(report, "rendition.flat.finetune.random"), 0.383)

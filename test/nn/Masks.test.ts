@@ -69,13 +69,10 @@ const outputs = ["last", "aggregated"] as const
 
 const ofImage = (tokens: HostTensor.Any, image: number) => Array.from(tokens.data.slice(32 * image, 32 * (image + 1)))
 
+const adamw: AdamW.Options = { betas, weightDecay: 0.05, clipNorm: null, decays: (_, rank) => rank > 1 }
+
 const trainedOn = (mask: ReturnType<typeof maskOf>, rows: ReadonlyArray<number>) => {
-  const step = PretrainStep.step(sizes, { size: 3, masked: 6, dropPath: false }, {
-    betas,
-    weightDecay: 0.05,
-    clipNorm: null,
-    decays: (_, rank) => rank > 1
-  })
+  const step = PretrainStep.step(sizes, { size: 3, masked: 6, dropPath: false }, adamw)
   const still = Parameter.zerosLike(spec)
   return Effect.map(
     train(step, { parameters, first: still, second: still }, [{
@@ -135,4 +132,26 @@ describe.each(engines)("masked modelling, %s", (_, layer) => {
       assert.isTrue(open.state.first.mask_token.data.every((x) => x === 0))
       assert.isTrue(open.state.first.patch_embed.proj.weight.data.some((x) => x !== 0))
     }).pipe(Effect.provide(layer)))
+})
+
+describe("drop path in masked modelling", () => {
+  it("skips branches of all blocks, those of aggregation too", () => {
+    const { batch } = PretrainStep.step(sizes, { size: 3, masked: 6, dropPath: true }, adamw)
+    assert.strictEqual(batch.dropPath?.length, sizes.depth + sizes.aggregation.headDepth)
+  })
+})
+
+describe("the loss of predicted codes", () => {
+  it.effect("counts every code, and no label that stands for none", () =>
+    Effect.gen(function*() {
+      const lossOf = (label: number) =>
+        infer(PretrainStep.predict(sizes, { size: 3, masked: 2 }), { parameters }, {
+          images,
+          mask: maskOf(ALL, NONE, NONE),
+          rows: rowsOf([0, 3], 2),
+          labels: rowsOf([label, PretrainStep.UNCOUNTED], 2)
+        }).pipe(Effect.map(({ loss }) => HostTensor.item(loss)))
+      for (let code = 0; code < sizes.codes; code++) assert.isAbove(yield* lossOf(code), 0)
+      assert.strictEqual(yield* lossOf(PretrainStep.UNCOUNTED), 0)
+    }).pipe(Effect.provide(Engine.layerReference)))
 })

@@ -6,8 +6,10 @@ import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node"
 import * as OnnxExport from "../../src/compiler/export/OnnxExport.ts"
 import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
 import * as Engine from "../../src/layers/engine/Engine.ts"
+import * as Parameter from "../../src/nn/blocks/Parameter.ts"
 import * as FiniteScalar from "../../src/nn/tokenizer/FiniteScalar.ts"
 import * as LearnedCodes from "../../src/nn/tokenizer/LearnedCodes.ts"
+import * as MovingAverage from "../../src/nn/tokenizer/MovingAverage.ts"
 import {
   Arrange,
   Dim,
@@ -172,6 +174,26 @@ describe("finite scalar quantization", () => {
           assert.closeTo(slope, weight.data[at]! * difference, 1e-3)
         })
       }))))
+})
+
+describe("the codes of plain VQ", () => {
+  it("begin within a share of their number", () => {
+    const { embedding } = Parameter.initialise(plain.parameters!, 0)
+    const most = Math.max(...embedding.weight.data.map(Math.abs))
+    assert.isAtMost(most, 1 / CODES)
+    assert.isAbove(most, 0.8 / CODES)
+  })
+})
+
+describe("a revived code", () => {
+  it("stays for 20 steps without use, and no longer", () => {
+    for (const decay of [0.5, 0.99]) {
+      const fresh = MovingAverage.freshCount({ decay, threshold: 0.1, vectors: 600, size: 12 })
+      const after = (steps: number) => fresh * decay ** steps
+      assert.isAbove(after(19), 0.1 * 600 / 12)
+      assert.isBelow(after(21), 0.1 * 600 / 12)
+    }
+  })
 })
 
 const onSphere = (vector: ReadonlyArray<number>) => vector.map((x) => x / Math.hypot(...vector))

@@ -104,6 +104,10 @@ describe("noise", () => {
     assert.closeTo(share(0), 0.135, 0.01)
     assert.closeTo(share(255), 0.135, 0.01)
     assert.closeTo(share(100), 0.73, 0.015)
+    const changed = severities.map((severity) =>
+      Noise.impulse(flat(100), severity, draws()).data.filter((one) => one !== 100).length / data.length
+    )
+    for (const [at, expected] of [0.03, 0.06, 0.09, 0.17, 0.27].entries()) assert.closeTo(changed[at]!, expected, 0.01)
   })
 })
 
@@ -146,6 +150,19 @@ describe("snow", () => {
     const fixed = (normal: number) => Weather.snow(flat(60, 32), 1, { ...draws(), normal: () => normal })
     assert.deepStrictEqual(fixed(-2), fixed(-1))
     assert.isAbove(distance(fixed(2), fixed(-2)), 20)
+  })
+
+  it("falls downwards", () => {
+    let pixel = 0
+    const normal = () => (pixel++ === 32 * 40 + 32 ? 9 : -9)
+    const { data } = Weather.snow(flat(60), 5, { ...draws(), normal, uniform: () => 0.5 })
+    const places = Array.from(data.keys()).filter((i) => i % 3 === 0 && data[i]! > data[0]!).map((i) => i / 3)
+    const reach = (values: ReadonlyArray<number>) => Math.max(...values) - Math.min(...values)
+    const [down, across] = [
+      reach(places.map((place) => Math.floor(place / 64))),
+      reach(places.map((place) => place % 64))
+    ]
+    assert.isAbove(down, 2 * across)
   })
 })
 

@@ -31,6 +31,16 @@ describe("random erasing", () => {
     }))
   })
 
+  it("erases nothing after ten rectangles that do not fit", () => {
+    const boxAfter = (tries: number) => {
+      const numbers = [0, ...Array.from({ length: 2 * tries }, () => 1), 0.5, 0.5]
+      const uniform = () => numbers.shift()!
+      return RandomErasing.box({ height: 20, width: 20 }, 1, { ...draws(0), uniform })
+    }
+    assert.isUndefined(boxAfter(10))
+    assert.isDefined(boxAfter(9))
+  })
+
   it("erases as often as asked, with standard normal noise", () => {
     const noise: Array<number> = []
     const erased = Array.from({ length: 2000 }, (_, index) => {

@@ -49,4 +49,26 @@ describe("grounds", () => {
       assert.deepStrictEqual(Ground.random(size, drawsOf(index)), ground)
     }))
   })
+
+  it("mix two colours, in each of their patterns", () => {
+    for (let kind = 0; kind < 6; kind++) {
+      fc.assert(
+        fc.property(fc.nat(), (index) => {
+          const own = drawsOf(index)
+          const numbers: Array<number> = []
+          const uniform = () => {
+            numbers.push(own.uniform())
+            return numbers.at(-1)!
+          }
+          const ground = Ground.random(8, { ...own, integer: () => kind, uniform })
+          ground.forEach((value, i) => {
+            const first = 40 + 175 * numbers[i % 3]!
+            const second = Math.min(255, Math.max(0, first - 60 + 120 * numbers[3 + i % 3]!))
+            assert.isTrue(value > Math.min(first, second) - 1e-9 && value < Math.max(first, second) + 1e-9)
+          })
+        }),
+        { numRuns: 20 }
+      )
+    }
+  })
 })

@@ -138,6 +138,20 @@ describe("OpenCV's operations", () => {
     }))
   })
 
+  it.each([
+    ["brightness", [1, 0, 0, 0, 0], 0, (shown: Picture) => PhotometricDistortion.brightness(shown, -32)],
+    ["brightness", [1, 0, 0, 0, 0], 0.75, (shown: Picture) => PhotometricDistortion.brightness(shown, 16)],
+    ["an early contrast", [0, 1, 1, 0, 0], 0, (shown: Picture) => PhotometricDistortion.contrast(shown, 0.5)],
+    ["a late contrast", [0, 0, 0, 0, 1], 0.75, (shown: Picture) => PhotometricDistortion.contrast(shown, 1.25)],
+    ["saturation", [0, 0, 1, 0, 0], 0.25, (shown: Picture) => PhotometricDistortion.saturation(shown, 0.75)]
+  ])("draw %s from the official range: %j, %d", (_, happens, uniform, change) => {
+    fc.assert(fc.property(picture, (shown) => {
+      const left = [...happens]
+      const draws = { integer: () => left.shift()!, uniform: () => uniform, normal: () => 0 }
+      assert.deepStrictEqual(PhotometricDistortion.random(shown, draws), change(shown))
+    }))
+  })
+
   it("change nothing by amounts of nothing, and turn the hue all around", () => {
     fc.assert(fc.property(picture, (shown) => {
       assert.deepStrictEqual(PhotometricDistortion.brightness(shown, 0), shown)

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import {
   Activation,
+  Arrange,
   Codes,
   Convolution,
   Elementwise,
@@ -118,6 +119,7 @@ const ofRows: Readonly<
   Record<string, readonly [run: (x: Matrix) => Tensor.Any, expected: (rows: ReadonlyArray<Numbers>) => Numbers]>
 > = {
   argMax: [Codes.argMax, (rows) => rows.map(place)],
+  "argMax of matrices": [(x) => Codes.argMax(Arrange.reshape(x, [1, ...x.shape])), (rows) => rows.map(place)],
   globalNorm: [(x) => Reduction.globalNorm({ x, again: [x] }), (rows) => [Math.SQRT2 * length(rows.flat())]],
   l2Normalize: [
     (x) => Normalization.l2Normalize(x),
