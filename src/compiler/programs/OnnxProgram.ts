@@ -14,6 +14,7 @@ import * as TransposedGradient from "../onnx/TransposedGradient.ts"
 import * as Operations from "../operations/Operations.ts"
 import * as Reduction from "../operations/Reduction.ts"
 import * as Cut from "../trace/Cut.ts"
+import * as InParts from "../trace/InParts.ts"
 import * as Sums from "../trace/Sums.ts"
 import * as Trace from "../trace/Trace.ts"
 import type { Program, StateUpdate } from "./Program.ts"
@@ -30,12 +31,13 @@ interface Result extends OnnxGraph.Value {
   readonly source: string
 }
 
-const write = (graph: Graph.Graph, standard: boolean): OnnxWriter => {
+function* write(graph: Graph.Graph, standard: boolean): InParts.InParts<OnnxWriter> {
   Writing.onlyFp32(graph, "OnnxProgram")
   const { constants, inputs, nodes } = graph
   const w = new OnnxWriter(constants, standard)
   for (const input of inputs) w.store(input, input.name)
-  for (const node of nodes) {
+  for (const [place, node] of nodes.entries()) {
+    if (place % Writing.AT_ONCE === 0) yield
     const written = [Operations.named(node.operation).onnx!(w, node)].flat()
     for (const [i, output] of node.outputs.entries()) w.store(output, written[i]!)
   }
@@ -56,7 +58,11 @@ const named = ({ graph }: OnnxWriter, wanted: ReadonlyArray<Result>): (value: st
   return (value) => renamed.get(value) ?? value
 }
 
-const finished = (w: OnnxWriter, { inputs, name }: Graph.Graph, wanted: ReadonlyArray<Result>): OnnxGraph.Graph => {
+function* finished(
+  w: OnnxWriter,
+  { inputs, name }: Graph.Graph,
+  wanted: ReadonlyArray<Result>
+): InParts.InParts<OnnxGraph.Graph> {
   const final = named(w, wanted)
   const needed = new Set(wanted.map((result) => result.name))
   const nodes = w.graph.nodes.map((node) => ({
@@ -64,9 +70,12 @@ const finished = (w: OnnxWriter, { inputs, name }: Graph.Graph, wanted: Readonly
     inputs: node.inputs.map(final),
     outputs: node.outputs.map(final)
   }))
+  yield
+  const live = Graph.needing(nodes, needed, (node) => node)
+  yield
   return {
     name,
-    nodes: NodeOrder.lean(Graph.needing(nodes, needed, (node) => node)),
+    nodes: NodeOrder.lean(live),
     constants: w.graph.constants.filter((constant) => needed.has(constant.name)),
     inputs: inputs.filter((input) => needed.has(input.name)),
     outputs: wanted.map(({ dtype, name: output, shape }) => ({ name: output, shape, dtype }))
@@ -98,11 +107,11 @@ const updatesOf = (graph: OnnxGraph.Graph): ReadonlyArray<StateUpdate> => {
 }
 
 /** Writes a graph. Returns it, and the names of the `gradients` that it outputs as their transposes. */
-const compiled = (graph: Graph.Graph, gradients: ReadonlySet<string>) => {
-  const w = write(graph, false)
+function* compiled(graph: Graph.Graph, gradients: ReadonlySet<string>) {
+  const w = yield* write(graph, false)
   const results = resultsOf(w, graph.outputs, gradients)
   const transposed = new Set(results.filter((result) => result.transposed).map(({ name }) => name))
-  return { graph: finished(w, graph, results), transposed }
+  return { graph: yield* finished(w, graph, results), transposed }
 }
 
 const updated = (adamw: Trace.Traced["adamw"], transposed: ReadonlySet<string>): Program["adamw"] =>
@@ -113,13 +122,18 @@ const alone = (adamw: Trace.Traced["adamw"]): ReadonlyArray<string> =>
   adamw.flatMap(({ gradient, mean }) => (mean === undefined ? [gradient] : []))
 
 /** Writes a traced step in operators of ONNX Runtime. */
-export const of = (traced: Trace.Traced): OnnxProgram => {
-  const { graph, transposed } = compiled(traced.graph, new Set(alone(traced.adamw)))
+export const of = (traced: Trace.Traced): OnnxProgram => InParts.whole(writing(traced))
+
+function* writing(traced: Trace.Traced): InParts.InParts<OnnxProgram> {
+  const { graph, transposed } = yield* compiled(traced.graph, new Set(alone(traced.adamw)))
+  yield
+  const updates = updatesOf(graph)
+  yield
   return {
     graph,
     bytes: OnnxModel.encode(graph),
     result: traced.result,
-    updates: updatesOf(graph),
+    updates,
     adamw: updated(traced.adamw, transposed)
   }
 }
@@ -136,7 +150,7 @@ const turned = (graph: Graph.Graph, transposed: ReadonlySet<string>): Graph.Grap
 }
 
 /** Writes the traced step of one rank, cut where values are summed over all ranks. */
-const ofRank = (traced: Trace.Traced): OnnxProgram => {
+function* writingOfRank(traced: Trace.Traced): InParts.InParts<OnnxProgram> {
   const { adamw } = traced
   const parts = Cut.of(traced)
   // The squares of a transpose have the same sum.
@@ -146,12 +160,16 @@ const ofRank = (traced: Trace.Traced): OnnxProgram => {
     )
   const gradients = new Set(alone(adamw).filter(isSquared))
   const transposed = new Set<string>()
-  const graphs = parts.map((part) => {
-    const made = compiled(turned(part.graph, transposed), gradients)
-    for (const gradient of made.transposed) transposed.add(gradient)
-    return made.graph
-  })
-  const models = graphs.map((graph) => graph.outputs.length === 0 ? undefined : OnnxModel.encode(graph))
+  const graphs: Array<OnnxGraph.Graph> = []
+  const models: Array<Uint8Array | undefined> = []
+  for (const part of parts) {
+    yield
+    const { graph, transposed: own } = yield* compiled(turned(part.graph, transposed), gradients)
+    for (const gradient of own) transposed.add(gradient)
+    yield
+    graphs.push(graph)
+    models.push(graph.outputs.length === 0 ? undefined : OnnxModel.encode(graph))
+  }
   const isReadAfter = (state: string, part: number) =>
     graphs.slice(part + 1).some(({ inputs }) => inputs.some(({ name }) => name === state))
   return {
@@ -176,18 +194,29 @@ export interface Options extends Omit<Trace.Options, "devices"> {
 }
 
 /** Compiles a training step. Throws the errors of `Trace.trainStep`. */
-export const trainStep = <S, B, M>(step: TrainStep<S, B, M>, options: Options = {}): OnnxProgram => {
+export const trainStep = <S, B, M>(step: TrainStep<S, B, M>, options: Options = {}): OnnxProgram =>
+  InParts.whole(compiling(step, options))
+
+/** Computes {@link trainStep} in parts. */
+export function* compiling<S, B, M>(step: TrainStep<S, B, M>, options: Options = {}): InParts.InParts<OnnxProgram> {
   const { place, ...rest } = options
-  if (place === undefined || place.size === 1) return of(Trace.trainStep(step, rest))
-  return ofRank(Sums.of(Trace.trainStep(step, { ...rest, devices: place.size }), place))
+  if (place === undefined || place.size === 1) return yield* writing(yield* Trace.tracing(step, rest))
+  const traced = yield* Trace.tracing(step, { ...rest, devices: place.size })
+  yield
+  return yield* writingOfRank(Sums.of(traced, place))
 }
 
 /** Compiles an inference. Throws the errors of `Trace.trainStep`. */
-export const inference = <W, B, O>(step: Inference<W, B, O>): OnnxProgram => of(Trace.inference(step))
+export const inference = <W, B, O>(step: Inference<W, B, O>): OnnxProgram => InParts.whole(compilingInference(step))
+
+/** Computes {@link inference} in parts. */
+export function* compilingInference<W, B, O>(step: Inference<W, B, O>): InParts.InParts<OnnxProgram> {
+  return yield* writing(yield* Trace.tracingInference(step))
+}
 
 /** Returns the graph of an inference in operators of ONNX itself, which any runtime has. Throws the errors of `trainStep`. */
 export const standard = <W, B, O>(step: Inference<W, B, O>): OnnxGraph.Graph => {
   const { graph } = Trace.inference(step)
-  const w = write(graph, true)
-  return finished(w, graph, resultsOf(w, graph.outputs, new Set()))
+  const w = InParts.whole(write(graph, true))
+  return InParts.whole(finished(w, graph, resultsOf(w, graph.outputs, new Set())))
 }

@@ -7,6 +7,7 @@ import type * as Graph from "../graph/Graph.ts"
 import type { TensorFlowGraph } from "../tensorflow/TensorFlowGraph.ts"
 import * as TensorFlowWriter from "../tensorflow/TensorFlowWriter.ts"
 import type { Factors } from "../tensorflow/Variables.ts"
+import * as InParts from "../trace/InParts.ts"
 import * as Trace from "../trace/Trace.ts"
 import * as Writing from "./Writing.ts"
 
@@ -23,16 +24,16 @@ export interface TensorFlowProgram {
   readonly result: object
 }
 
-const written = (
+function* writing(
   { adamw, graph, result }: Trace.Traced,
   states: ReadonlyArray<Graph.Value>,
   options: Options
-): TensorFlowProgram => {
+): InParts.InParts<TensorFlowProgram> {
   Writing.onlyFp32(graph, "TensorFlowProgram")
   const w = TensorFlowWriter.writer()
   const ids = new Map(states.map((state) => [state.name, w.held(state)]))
   for (const input of graph.inputs) if (!ids.has(input.name)) ids.set(input.name, w.batch(input))
-  const id = Writing.write(graph, ids, {
+  const id = yield* Writing.write(graph, ids, {
     constant: ({ data, dtype, shape }) => w.constant(data, shape, dtype),
     call: (operation, operands, node) => operation.tensorflow!(w, operands, node)
   })
@@ -48,13 +49,31 @@ const written = (
     // A state that stays as it is needs no write.
     if (state !== undefined && value.name !== state) w.assign(state, id(name))
   }
+  yield
   return { graph: w.program(options), result }
 }
 
 /** Compiles a training step. Throws the errors of `Trace.trainStep`. */
 export const trainStep = <S, B, M>(step: TrainStep<S, B, M>, options: Options = {}): TensorFlowProgram =>
-  written(Trace.trainStep(step, { external: true }), Writing.held("state", step.state as object), options)
+  InParts.whole(compiling(step, options))
+
+/** Computes {@link trainStep} in parts. */
+export function* compiling<S, B, M>(
+  step: TrainStep<S, B, M>,
+  options: Options = {}
+): InParts.InParts<TensorFlowProgram> {
+  const traced = yield* Trace.tracing(step, { external: true })
+  return yield* writing(traced, Writing.held("state", step.state as object), options)
+}
 
 /** Compiles an inference. Throws the errors of `Trace.trainStep`. */
 export const inference = <W, B, O>(step: Inference<W, B, O>, options: Options = {}): TensorFlowProgram =>
-  written(Trace.inference(step), Writing.held("weights", step.weights as object), options)
+  InParts.whole(compilingInference(step, options))
+
+/** Computes {@link inference} in parts. */
+export function* compilingInference<W, B, O>(
+  step: Inference<W, B, O>,
+  options: Options = {}
+): InParts.InParts<TensorFlowProgram> {
+  return yield* writing(yield* Trace.tracingInference(step), Writing.held("weights", step.weights as object), options)
+}

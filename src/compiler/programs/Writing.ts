@@ -4,6 +4,7 @@ import * as Tree from "../../shapes/Tree.ts"
 import type * as Graph from "../graph/Graph.ts"
 import type { Operation } from "../operations/Operation.ts"
 import * as Operations from "../operations/Operations.ts"
+import type { InParts } from "../trace/InParts.ts"
 
 /** The beginning of the names of the next states among the outputs. */
 export const NEXT = "next."
@@ -15,6 +16,9 @@ export const held = (group: "state" | "weights", specifications: object): Readon
     shape,
     dtype: dtype as DType
   }))
+
+/** The number of calls that are written as one part. */
+export const AT_ONCE = 512
 
 /** A graph needs what a kind of program does not have. */
 export class NotWritable extends Error {
@@ -33,14 +37,15 @@ export interface Writer<V, D extends Graph.Element> {
 }
 
 /** Writes the constants and calls of a graph, whose inputs are `given` by name. Returns the value of each output by its name. */
-export const write = <V, D extends Graph.Element>(
+export function* write<V, D extends Graph.Element>(
   graph: Graph.Graph<D>,
   given: ReadonlyMap<string, V>,
   writer: Writer<V, D>
-): (output: string) => V => {
+): InParts<(output: string) => V> {
   const values = new Map(given)
   for (const constant of graph.constants) values.set(constant.name, writer.constant(constant))
-  for (const node of graph.nodes) {
+  for (const [place, node] of graph.nodes.entries()) {
+    if (place % AT_ONCE === 0) yield
     const operands = node.inputs.map(({ name }) => values.get(name)!)
     const results = [writer.call(Operations.named(node.operation), operands, node)].flat() as ReadonlyArray<V>
     for (const [i, { name }] of node.outputs.entries()) values.set(name, results[i]!)

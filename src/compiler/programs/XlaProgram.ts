@@ -23,6 +23,7 @@ import type { Call, Operation } from "../operations/Operation.ts"
 import { namesOf, StableHloWriter, typeOf, typesOf } from "../stablehlo/StableHloWriter.ts"
 import * as Autocast from "../trace/Autocast.ts"
 import * as Cut from "../trace/Cut.ts"
+import * as InParts from "../trace/InParts.ts"
 import * as Split from "../trace/Split.ts"
 import * as Sums from "../trace/Sums.ts"
 import * as Trace from "../trace/Trace.ts"
@@ -125,17 +126,18 @@ const resultsOf = (graph: Graph.Graph): ReadonlyArray<Graph.Value> =>
  * Writes a graph as a module. `main` takes `given` and returns `results`. With `donated`, these come first in what it takes, and it
  * returns the next state in their memory first.
  */
-const moduleOf = (
+function* moduleOf(
   traced: Graph.Graph,
   given: ReadonlyArray<Graph.Value>,
   results: ReadonlyArray<Graph.Value>,
   { devices = 1, precision = "fp32" }: Options,
   donated: ReadonlyArray<Graph.Value> = []
-): string => {
+): InParts.InParts<string> {
+  yield
   const graph = Autocast.apply(traced, precision)
   const w = new StableHloWriter(precision)
   const values = new Map(given.map((value, i): [string, Value] => [value.name, { ...value, name: `%arg${i}` }]))
-  const value = Writing.write(graph, values, {
+  const value = yield* Writing.write(graph, values, {
     constant: ({ data, dtype, shape }) => w.constant(data, shape, dtype),
     call: call(w)
   })
@@ -161,15 +163,15 @@ const shareOf = ({ inputs }: Graph.Graph, state: ReadonlyArray<Graph.Value>): Re
   return inputs.filter(({ name }) => !isHeld.has(name))
 }
 
-const written = (
+function* writing(
   { graph, result }: Trace.Traced,
   state: ReadonlyArray<Graph.Value>,
   specs: object,
   { donates, ...options }: Options & { readonly donates: boolean }
-): XlaProgram => {
+): InParts.InParts<XlaProgram> {
   const share = shareOf(graph, state)
   return {
-    text: moduleOf(graph, [...state, ...share], resultsOf(graph), options, donates ? state : []),
+    text: yield* moduleOf(graph, [...state, ...share], resultsOf(graph), options, donates ? state : []),
     devices: options.devices ?? 1,
     state,
     batch: whole(share, specs),
@@ -179,17 +181,24 @@ const written = (
 }
 
 /** Writes the traced step of one rank, cut where values are summed over all ranks. */
-const ofRank = (traced: Trace.Traced, state: ReadonlyArray<Graph.Value>, options: Options): XlaProgram => {
+function* writingOfRank(
+  traced: Trace.Traced,
+  state: ReadonlyArray<Graph.Value>,
+  options: Options
+): InParts.InParts<XlaProgram> {
   const graphs = Cut.of(traced, { late: true })
-  const parts = graphs.slice(0, -1).map(({ graph }): Part => ({
-    text: moduleOf(graph, graph.inputs, outputsOf(graph), options),
-    inputs: graph.inputs.map(({ name }) => name),
-    results: outputsOf(graph)
-  }))
+  const parts: Array<Part> = []
+  for (const { graph } of graphs.slice(0, -1)) {
+    parts.push({
+      text: yield* moduleOf(graph, graph.inputs, outputsOf(graph), options),
+      inputs: graph.inputs.map(({ name }) => name),
+      results: outputsOf(graph)
+    })
+  }
   const { graph } = graphs.at(-1)!
   const inputs = shareOf(graph, state)
   return {
-    text: moduleOf(graph, [...state, ...inputs], resultsOf(graph), options, state),
+    text: yield* moduleOf(graph, [...state, ...inputs], resultsOf(graph), options, state),
     devices: 1,
     state,
     batch: shareOf(traced.graph, state),
@@ -200,25 +209,37 @@ const ofRank = (traced: Trace.Traced, state: ReadonlyArray<Graph.Value>, options
 }
 
 /** Compiles a training step. Throws the errors of `Trace.trainStep`. */
-export const trainStep = <S, B, M>(step: TrainStep<S, B, M>, options: Options = {}): XlaProgram => {
+export const trainStep = <S, B, M>(step: TrainStep<S, B, M>, options: Options = {}): XlaProgram =>
+  InParts.whole(compiling(step, options))
+
+/** Computes {@link trainStep} in parts. */
+export function* compiling<S, B, M>(step: TrainStep<S, B, M>, options: Options = {}): InParts.InParts<XlaProgram> {
   const { collectives = "host", devices = 1, place, ...rest } = options
   const state = Writing.held("state", step.state as object)
   const ranks = place?.size ?? 1
-  const traced = Trace.trainStep(step, { devices: ranks === 1 ? devices : ranks })
+  const traced = yield* Trace.tracing(step, { devices: ranks === 1 ? devices : ranks })
   const together = (count: number) =>
-    written(traced, state, step.batch as object, { ...rest, devices: count, donates: true })
-  if (place === undefined || ranks === 1) return together(devices)
+    writing(traced, state, step.batch as object, { ...rest, devices: count, donates: true })
+  if (place === undefined || ranks === 1) return yield* together(devices)
   return collectives === "inside"
-    ? { ...together(ranks), devices: 1, replicas: ranks, batch: shareOf(traced.graph, state) }
-    : ofRank(Sums.of(traced, place), state, rest)
+    ? { ...(yield* together(ranks)), devices: 1, replicas: ranks, batch: shareOf(traced.graph, state) }
+    : yield* writingOfRank(Sums.of(traced, place), state, rest)
 }
 
 /** Compiles an inference. Throws the errors of `Trace.trainStep`. */
 export const inference = <W, B, O>(
   step: Inference<W, B, O>,
   options: Pick<Options, "precision"> = {}
-): XlaProgram =>
-  written(Trace.inference(step), Writing.held("weights", step.weights as object), step.batch as object, {
+): XlaProgram => InParts.whole(compilingInference(step, options))
+
+/** Computes {@link inference} in parts. */
+export function* compilingInference<W, B, O>(
+  step: Inference<W, B, O>,
+  options: Pick<Options, "precision"> = {}
+): InParts.InParts<XlaProgram> {
+  const weights = Writing.held("weights", step.weights as object)
+  return yield* writing(yield* Trace.tracingInference(step), weights, step.batch as object, {
     ...options,
     donates: false
   })
+}

@@ -14,6 +14,7 @@ import * as Recompute from "../graph/Recompute.ts"
 import * as Varying from "../graph/Varying.ts"
 import { NotTraceable, type Tracer } from "../kernels/Tracer.ts"
 import type { Fusion } from "../kernels/Translations.ts"
+import * as InParts from "./InParts.ts"
 import type * as Split from "./Split.ts"
 import * as TraceBackend from "./TraceBackend.ts"
 import * as TracedStep from "./TracedStep.ts"
@@ -70,20 +71,24 @@ const checkDevices = (batch: object, graph: Graph.Graph): void => {
   )
 }
 
-const traced = <S, B, M>(
+function* traced<S, B, M>(
   step: TrainStep<S, B, M>,
   fusion: Fusion,
   { devices = 1, recompute = false }: Options
-): Traced =>
-  TraceBackend.run(fusion, (tracer, tensorOf) => {
+): InParts.InParts<Traced> {
+  const { boundaries, made, result } = TraceBackend.run(fusion, (tracer, tensorOf) => {
     const { metrics, next } = TracedStep.train(step, tracer, tensorOf)
     const results = [...outputs(tracer, "metrics", metrics), ...outputs(tracer, "next", next)]
     const made = graphOf(step.name, tracer, results)
     if (devices > 1) checkDevices(step.batch as object, made)
-    const { adamw, graph } = AdamWSplit.split(made)
-    const whole = recompute ? Recompute.apply(graph, tracer.boundaries) : graph
-    return { graph: Graph.live(whole), result: TracedStep.specOf(metrics), adamw }
+    return { boundaries: tracer.boundaries, made, result: TracedStep.specOf(metrics) }
   }, devices)
+  yield
+  const { adamw, graph } = AdamWSplit.split(made)
+  const whole = recompute ? Recompute.apply(graph, boundaries) : graph
+  yield
+  return { graph: Graph.live(whole), result, adamw }
+}
 
 /**
  * Traces a training step.
@@ -92,17 +97,26 @@ const traced = <S, B, M>(
  * different results; ShapeError when its operands do not fit, or when it does not return a state like the one it takes; `Split.Uneven`
  * when the devices cannot share its batch.
  */
-export const trainStep = <S, B, M>(step: TrainStep<S, B, M>, options: Options = {}): Traced => {
-  if (options.external !== true) return traced(step, "layers", options)
-  const split = traced(step, "all", options)
+export const trainStep = <S, B, M>(step: TrainStep<S, B, M>, options: Options = {}): Traced =>
+  InParts.whole(tracing(step, options))
+
+/** Computes {@link trainStep} in parts. The first is the call of the step, and takes the longest. */
+export function* tracing<S, B, M>(step: TrainStep<S, B, M>, options: Options = {}): InParts.InParts<Traced> {
+  if (options.external !== true) return yield* traced(step, "layers", options)
+  const split = yield* traced(step, "all", options)
   const isWhole = split.graph.nodes.every(({ operation }) => operation !== AdamWSplit.ADAMW)
-  return isWhole ? split : traced(step, "layers", options)
+  return isWhole ? split : yield* traced(step, "layers", options)
 }
 
 /** Traces an inference. Throws the errors of `trainStep`. */
-export const inference = <W, B, O>(step: Inference<W, B, O>): Traced =>
-  TraceBackend.run("layers", (tracer, tensorOf) => {
+export const inference = <W, B, O>(step: Inference<W, B, O>): Traced => InParts.whole(tracingInference(step))
+
+/** Computes {@link inference} in parts. */
+export function* tracingInference<W, B, O>(step: Inference<W, B, O>): InParts.InParts<Traced> {
+  const { made, result } = TraceBackend.run("layers", (tracer, tensorOf) => {
     const output = TracedStep.infer(step, tracer, tensorOf)
-    const graph = Graph.live(graphOf(step.name, tracer, outputs(tracer, "output", output)))
-    return { graph, result: TracedStep.specOf(output), adamw: [] }
+    return { made: graphOf(step.name, tracer, outputs(tracer, "output", output)), result: TracedStep.specOf(output) }
   })
+  yield
+  return { graph: Graph.live(made), result, adamw: [] }
+}

@@ -2,6 +2,7 @@
 import { Effect, Semaphore } from "effect"
 import * as ExternalData from "../../compiler/onnx/ExternalData.ts"
 import type { Program, StateUpdate } from "../../compiler/programs/Program.ts"
+import * as InParts from "../../compiler/trace/InParts.ts"
 import type * as Sums from "../../compiler/trace/Sums.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"
@@ -28,10 +29,13 @@ export type Open = (
 ) => Effect.Effect<Calls["open"]["answer"], EngineError>
 
 /** Returns the same program with no update made in place. */
-export const outOfPlace = <T extends { readonly updates: ReadonlyArray<StateUpdate> }>(program: T): T => ({
-  ...program,
-  updates: program.updates.map((update) => ({ ...update, inPlace: false }))
-})
+export const outOfPlace = <T extends { readonly updates: ReadonlyArray<StateUpdate> }>(
+  program: InParts.InParts<T>
+): InParts.InParts<T> =>
+  InParts.map(program, (made) => ({
+    ...made,
+    updates: made.updates.map((update) => ({ ...update, inPlace: false }))
+  }))
 
 /** The name of an engine, its compilers of steps, and how it opens programs if more than a call is needed. */
 export interface Kind {
@@ -41,8 +45,8 @@ export interface Kind {
   readonly devices?: number
   /** The place of this engine among the ranks that share the batch of a training step. Absent for one. */
   readonly place?: Sums.Place | undefined
-  readonly trainStep: <S, B, M>(step: TrainStep<S, B, M>) => Program
-  readonly inference: <W, B, O>(inference: Inference<W, B, O>) => Program
+  readonly trainStep: <S, B, M>(step: TrainStep<S, B, M>) => InParts.InParts<Program>
+  readonly inference: <W, B, O>(inference: Inference<W, B, O>) => InParts.InParts<Program>
   readonly open?: Open
   /** The number of steps that the runtime takes in while one runs; default 0. */
   readonly ahead?: number
@@ -118,7 +122,7 @@ export const make = (
     about,
     train: Effect.fnUntraced(function*<S, B, M>(step: TrainStep<S, B, M>, initial: HostOf<S>, before = 0) {
       const held = yield* Check.arrays(step.name, "state", step.state as object, initial as object)
-      const program = yield* Check.attempt(step.name, () => trainStep(step), place && "ranks")
+      const program = yield* Check.inParts(step.name, trainStep(step), place && "ranks")
       const { read, run } = yield* open(step.name, program, under("state", held))
       // A handle keeps only these parts of its program, because model and graph are large.
       const { result, updates } = program
@@ -172,7 +176,7 @@ export const make = (
     }),
     infer: Effect.fnUntraced(function*<W, B, O>(inference: Inference<W, B, O>, weights: HostOf<W>) {
       const held = yield* Check.arrays(inference.name, "weights", inference.weights as object, weights as object)
-      const program = yield* Check.attempt(inference.name, () => compileInference(inference))
+      const program = yield* Check.inParts(inference.name, compileInference(inference))
       const { run } = yield* open(inference.name, program, under("weights", held))
       const { result } = program
       return {

@@ -97,8 +97,8 @@ export const make = Effect.fnUntraced(function*(
     trainStep: (step) =>
       // Updates outside of the graph, and updates in place, need the state in this process's memory.
       provider === "webgpu"
-        ? CompiledEngine.outOfPlace(OnnxProgram.trainStep(step, { recompute }))
-        : OnnxProgram.trainStep(step, { external: provider === "cpu", recompute, place: ranks }),
-    inference: OnnxProgram.inference
+        ? CompiledEngine.outOfPlace(OnnxProgram.compiling(step, { recompute }))
+        : OnnxProgram.compiling(step, { external: provider === "cpu", recompute, place: ranks }),
+    inference: OnnxProgram.compilingInference
   })
 })

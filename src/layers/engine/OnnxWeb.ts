@@ -71,7 +71,7 @@ export const make = Effect.fnUntraced(function*(options: OnnxWebOptions) {
   return CompiledEngine.make(call, {
     name: `onnx web ${provider}`,
     about: { ...about, engine: `onnx web ${provider}`, precision: "fp32" },
-    trainStep: (step) => CompiledEngine.outOfPlace(OnnxProgram.trainStep(step, { external: provider === "wasm" })),
-    inference: OnnxProgram.inference
+    trainStep: (step) => CompiledEngine.outOfPlace(OnnxProgram.compiling(step, { external: provider === "wasm" })),
+    inference: OnnxProgram.compilingInference
   })
 })

@@ -72,7 +72,7 @@ export const make = Effect.fnUntraced(function*(options: OpenVinoOptions) {
     name: `${name} ${precision}`,
     about: { ...about, engine: "openvino", precision },
     // OpenVINO's order of operators allows reads of a state after its update, so updates in place are not safe.
-    trainStep: (step) => CompiledEngine.outOfPlace(OnnxProgram.trainStep(step, { external: true })),
-    inference: OnnxProgram.inference
+    trainStep: (step) => CompiledEngine.outOfPlace(OnnxProgram.compiling(step, { external: true })),
+    inference: OnnxProgram.compilingInference
   })
 })

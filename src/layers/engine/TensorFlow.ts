@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { serialize } from "node:v8"
 import type { Program } from "../../compiler/programs/Program.ts"
 import * as TensorFlowProgram from "../../compiler/programs/TensorFlowProgram.ts"
+import * as InParts from "../../compiler/trace/InParts.ts"
 import { roundsToBf16 } from "../machine/Processor.ts"
 import * as Check from "./Check.ts"
 import * as CompiledEngine from "./CompiledEngine.ts"
@@ -93,8 +94,8 @@ export const make = Effect.fnUntraced(function*(options: TensorFlowOptions) {
   const service = CompiledEngine.make(call, {
     name: `${engine} ${about.version} ${precision}`,
     about: { ...about, engine, precision },
-    trainStep: (step) => program(TensorFlowProgram.trainStep(step, { xla })),
-    inference: (inference) => program(TensorFlowProgram.inference(inference, { xla }))
+    trainStep: (step) => InParts.map(TensorFlowProgram.compiling(step, { xla }), program),
+    inference: (inference) => InParts.map(TensorFlowProgram.compilingInference(inference, { xla }), program)
   })
   return { ...service, load: Check.noForeignModels }
 })

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs"
 import { serialize } from "node:v8"
 import type { Program } from "../../compiler/programs/Program.ts"
 import * as XlaProgram from "../../compiler/programs/XlaProgram.ts"
+import * as InParts from "../../compiler/trace/InParts.ts"
 import * as Caches from "../files/Caches.ts"
 import * as CompiledPrograms from "../files/CompiledPrograms.ts"
 import * as Files from "../files/Files.ts"
@@ -194,8 +195,9 @@ export const make = Effect.fnUntraced(function*(options: XlaOptions) {
       ...(ranks === undefined ? {} : { ranks: ranks.size }),
       ...(inside === undefined ? {} : { collectives: "inside" as const })
     },
-    trainStep: (step) => program(XlaProgram.trainStep(step, { precision, devices, place: ranks, collectives })),
-    inference: (inference) => program(XlaProgram.inference(inference, { precision }))
+    trainStep: (step) =>
+      InParts.map(XlaProgram.compiling(step, { precision, devices, place: ranks, collectives }), program),
+    inference: (inference) => InParts.map(XlaProgram.compilingInference(inference, { precision }), program)
   })
   return { ...service, load: Check.noForeignModels }
 })

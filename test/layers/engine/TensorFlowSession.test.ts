@@ -369,8 +369,11 @@ for (const { name } of present([{ ...tensorflow, name: "one TensorFlow graph" }]
         const engine = CompiledEngine.make(worker, {
           name: "torn",
           about: { ...about, engine: "torn", precision: "fp32" },
-          trainStep: () => ({ bytes, result: {}, updates: [], adamw: [] }),
-          inference: OnnxProgram.inference
+          trainStep: function*() {
+            yield
+            return { bytes, result: {}, updates: [], adamw: [] }
+          },
+          inference: OnnxProgram.compilingInference
         })
         const specs = (arrays: Arrays, group: string) =>
           Object.entries(arrays).map(([key, array]) => [key.slice(group.length), array] as const)
