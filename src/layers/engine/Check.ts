@@ -2,14 +2,12 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Tracer from "../../compiler/kernels/Tracer.ts"
-import type { InParts } from "../../compiler/trace/InParts.ts"
 import * as Split from "../../compiler/trace/Split.ts"
 import type * as Sums from "../../compiler/trace/Sums.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import type { HostOf } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
-import * as Pauses from "../machine/Pauses.ts"
 import {
   BadInput,
   EngineError,
@@ -153,21 +151,6 @@ export const attempt = <A>(
   among?: UnevenBatch["among"]
 ): Effect.Effect<A, EngineError> =>
   Effect.try({ try: body, catch: (cause) => new EngineError({ program, reason: reasonOf(cause, among) }) })
-
-/** Computes with pauses, or fails with the reason why a part throws. `among` says who shares a batch. */
-export const inParts = Effect.fnUntraced(function*<A>(
-  program: string,
-  parts: InParts<A>,
-  among?: UnevenBatch["among"]
-) {
-  const next = attempt(program, () => parts.next(), among)
-  let part = yield* next
-  while (part.done !== true) {
-    yield* Pauses.pause
-    part = yield* next
-  }
-  return part.value
-})
 
 /** Fails with `NonFinite` if the metric `loss` or `gradientNorm` is not finite. */
 export const finite = <M>(program: string, step: number, metrics: HostOf<M>): Result.Result<void, EngineError> => {

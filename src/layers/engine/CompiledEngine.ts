@@ -8,7 +8,15 @@ import type * as HostTensor from "../../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import * as Check from "./Check.ts"
-import { Disposed, EngineError, ExternalDataMissing, NotTaken, StateCorrupted, WorkerLost } from "./EngineError.ts"
+import {
+  Disposed,
+  EngineError,
+  ExternalDataMissing,
+  NotTaken,
+  StateCorrupted,
+  type UnevenBatch,
+  WorkerLost
+} from "./EngineError.ts"
 import type { About, Engine } from "./EngineService.ts"
 import * as Protocol from "./Protocol.ts"
 import type { Arrays, Calls, ModelFile, Name } from "./Protocol.ts"
@@ -36,6 +44,21 @@ export const outOfPlace = <T extends { readonly updates: ReadonlyArray<StateUpda
     ...made,
     updates: made.updates.map((update) => ({ ...update, inPlace: false }))
   }))
+
+/** Computes with pauses, or fails with the reason why a part throws. `among` says who shares a batch. */
+export const compiled = Effect.fnUntraced(function*<A>(
+  program: string,
+  parts: InParts.InParts<A>,
+  among?: UnevenBatch["among"]
+) {
+  const next = Check.attempt(program, () => parts.next(), among)
+  let part = yield* next
+  while (part.done !== true) {
+    yield* Pauses.pause
+    part = yield* next
+  }
+  return part.value
+})
 
 /** The name of an engine, its compilers of steps, and how it opens programs if more than a call is needed. */
 export interface Kind {
@@ -122,7 +145,7 @@ export const make = (
     about,
     train: Effect.fnUntraced(function*<S, B, M>(step: TrainStep<S, B, M>, initial: HostOf<S>, before = 0) {
       const held = yield* Check.arrays(step.name, "state", step.state as object, initial as object)
-      const program = yield* Check.inParts(step.name, trainStep(step), place && "ranks")
+      const program = yield* compiled(step.name, trainStep(step), place && "ranks")
       const { read, run } = yield* open(step.name, program, under("state", held))
       // A handle keeps only these parts of its program, because model and graph are large.
       const { result, updates } = program
@@ -176,7 +199,7 @@ export const make = (
     }),
     infer: Effect.fnUntraced(function*<W, B, O>(inference: Inference<W, B, O>, weights: HostOf<W>) {
       const held = yield* Check.arrays(inference.name, "weights", inference.weights as object, weights as object)
-      const program = yield* Check.inParts(inference.name, compileInference(inference))
+      const program = yield* compiled(inference.name, compileInference(inference))
       const { run } = yield* open(inference.name, program, under("weights", held))
       const { result } = program
       return {

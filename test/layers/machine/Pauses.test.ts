@@ -1,24 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Pauses from "../../../src/layers/machine/Pauses.ts"
-
-const busily = (milliseconds: number) => {
-  const end = Date.now() + milliseconds
-  while (Date.now() < end);
-}
-
-const turns = Effect.acquireRelease(
-  Effect.sync(() => {
-    const counted = { turn: 0, ended: false }
-    const next = () => {
-      counted.turn++
-      if (!counted.ended) setTimeout(next, 0)
-    }
-    setTimeout(next, 0)
-    return counted
-  }),
-  (counted) => Effect.sync(() => (counted.ended = true))
-)
+import { busily, turns } from "./turns.ts"
 
 describe("pauses", () => {
   it.live("give the event loop a turn between any two long pieces of work of several fibers", () =>
