@@ -7,6 +7,7 @@ import type * as Sums from "../../compiler/trace/Sums.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
+import * as Pauses from "../machine/Pauses.ts"
 import * as Check from "./Check.ts"
 import {
   Disposed,
@@ -117,7 +118,11 @@ export const make = (
     files: ReadonlyArray<ModelFile> = []
   ) {
     let closed = false
-    const kept = Protocol.packed(held)
+    const copies = yield* Effect.forEach(held, (one) => Effect.map(Pauses.pause, () => Protocol.packed([one])))
+    const kept = {
+      arrays: Object.assign({}, ...copies.map(({ arrays }) => arrays)) as Arrays,
+      buffers: copies.flatMap(({ buffers }) => buffers)
+    }
     const { handle, inputs, outputs } = yield* Effect.acquireRelease(
       openProgram(program, { model, files, held: kept.arrays, updates, adamw, ...(cut && { cut }) }, kept.buffers),
       (opened) => {

@@ -24,6 +24,7 @@ import type { Shape } from "../../shapes/Shape.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import * as Files from "../files/Files.ts"
+import * as Pauses from "../machine/Pauses.ts"
 import { fromMetadata, type Provenance, toMetadata } from "./Provenance.ts"
 import { Mismatch, NotFinite, WeightsError } from "./WeightsError.ts"
 import * as WeightsFile from "./WeightsFile.ts"
@@ -79,13 +80,16 @@ export const rename = (weights: Weights, name: (name: string) => string | undefi
 })
 
 /** Fails with `NotFinite` if a tensor holds NaN or infinity. */
-export const finite = (tensors: Tensors): Effect.Effect<void, NotFinite> => {
-  const [first, ...others] = Object.entries(tensors).flatMap(([tensor, { data }]) => {
+export const finite = Effect.fnUntraced(function*(tensors: Tensors) {
+  const wrong: Array<Pick<NotFinite, "tensor" | "found">> = []
+  for (const [tensor, { data }] of Object.entries(tensors)) {
+    yield* Pauses.pause
     const found = data instanceof Float32Array ? NonFiniteValue.first(data) : undefined
-    return found === undefined ? [] : [{ tensor, found }]
-  })
-  return first === undefined ? Effect.void : Effect.fail(new NotFinite({ ...first, others: others.length }))
-}
+    if (found !== undefined) wrong.push({ tensor, found })
+  }
+  const [first, ...others] = wrong
+  if (first !== undefined) return yield* new NotFinite({ ...first, others: others.length })
+})
 
 /** Returns the same weights under official names; see {@link read}. */
 export const official = (
