@@ -8,6 +8,7 @@ import { afterAll } from "vitest"
 import type * as Diagnosis from "../../src/domain/health/Diagnosis.ts"
 import { HealthReport, isIll } from "../../src/domain/health/HealthReport.ts"
 import * as Codebook from "../../src/domain/method/Codebook.ts"
+import * as EffectiveRank from "../../src/domain/method/EffectiveRank.ts"
 import * as ImageSet from "../../src/layers/images/reading/ImageSet.ts"
 import * as Checkpoints from "../../src/layers/run/Checkpoints.ts"
 import { Progress, silent } from "../../src/layers/run/Progress.ts"
@@ -103,6 +104,9 @@ layer(Layer.merge(machine, NodeServices.layer))("the doctor", (it) => {
       )
       const mean = pairs.reduce((sum, one) => sum + one, 0) / pairs.length
       assert.closeTo(valueOf(report, "pretrain", "tokenSimilarity"), mean, 1e-5)
+      const gram = EffectiveRank.begin(width)
+      EffectiveRank.add(gram, data)
+      assert.strictEqual(valueOf(report, "pretrain", "featureRank"), EffectiveRank.of(gram) / Math.min(width, rows))
 
       const kept = yield* HealthFile.read(at("whole"))
       assert.deepStrictEqual(Option.getOrThrow(kept), report)

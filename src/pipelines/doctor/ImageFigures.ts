@@ -6,6 +6,7 @@ import * as FeatureCollapse from "../../domain/method/FeatureCollapse.ts"
 import * as Moments from "../../domain/method/Moments.ts"
 import * as PositionUse from "../../domain/method/PositionUse.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
+import * as WorkerThread from "../../layers/machine/WorkerThread.ts"
 import { streamFeatures } from "../evaluate/Features.ts"
 import type { Backbone } from "../trained/Backbone.ts"
 import type { Tokenizer } from "../trained/Tokenizer.ts"
@@ -100,6 +101,12 @@ export const ofTokenizer = Effect.fn("patchword.doctor.tokenizer")(function*(
   return figures
 }, Effect.scoped)
 
+const program = WorkerThread.file("EffectiveRankWorker", import.meta.url)
+
+/** Computes a rank in a thread of its own, because the search for eigenvalues cannot pause. It takes seconds for a large network. */
+const rankByThread = (gram: EffectiveRank.Gram): Effect.Effect<number> =>
+  WorkerThread.answer(program, gram, Effect.sync(() => EffectiveRank.of(gram)))
+
 /**
  * Measures a pretrained network on the central views of images: similarity, spread and rank of the class token after the final
  * norm. Without patch aggregation nothing trains the class token, so these are of the mean of the patch tokens.
@@ -121,7 +128,7 @@ export const ofBackbone = Effect.fn("patchword.doctor.backbone")(function*(backb
   const figures: Figures = {
     tokenSimilarity: FeatureCollapse.similarity(sums),
     tokenSpread: FeatureCollapse.spread(sums),
-    featureRank: EffectiveRank.of(gram) / Math.min(width, gram.rows)
+    featureRank: (yield* rankByThread(gram)) / Math.min(width, gram.rows)
   }
   return figures
 })
