@@ -9,8 +9,9 @@ import { fileURLToPath } from "node:url"
 
 /** A stretch of work without a turn of the event loop. */
 export interface Held {
-  /** Milliseconds of work, and of the clock. */
+  /** Milliseconds of work, of the processor in it, and of the clock. */
   readonly own: number
+  readonly processor: number
   readonly wall: number
   /** The functions in which most of it passed, the innermost first. */
   readonly within: string
@@ -23,6 +24,8 @@ export interface Lag {
   readonly median: number
   readonly p99: number
   readonly largest: number
+  /** The most that a stretch took of the processor. The rest of its work is waiting for other threads, as in garbage collection. */
+  readonly processor: number
   /** The largest delay by the clock. */
   readonly wall: number
   /** The longest stretches above the limit, and their number. */
@@ -116,14 +119,15 @@ export const watched = async <A>(most: number, run: () => Promise<A>): Promise<r
     }
   }
   const began = performance.now()
-  const stretches: Array<{ readonly from: number; readonly to: number; readonly own: number }> = []
+  const stretches: Array<Pick<Held, "own" | "processor"> & { readonly from: number; readonly to: number }> = []
   let last = reading()
   let timer: NodeJS.Timeout
   const tick = () => {
     const now = reading()
     const wall = now.at - last.at
     const busy = now.active - last.active - (now.waited - last.waited)
-    stretches.push({ from: last.at, to: now.at, own: Math.min(wall, Math.max(busy, now.processor - last.processor)) })
+    const processor = Math.min(wall, now.processor - last.processor)
+    stretches.push({ from: last.at, to: now.at, own: Math.min(wall, Math.max(busy, processor)), processor })
     last = now
     timer = setTimeout(tick, TICK)
   }
@@ -152,10 +156,12 @@ export const watched = async <A>(most: number, run: () => Promise<A>): Promise<r
     median: share(0.5),
     p99: share(0.99),
     largest: share(1),
+    processor: digits(stretches.reduce((most, { processor }) => Math.max(most, processor), 0)),
     wall: digits(stretches.reduce((most, { from, to }) => Math.max(most, to - from), 0)),
     over: over.length,
-    worst: over.slice(0, SHOWN).map(({ from, own, to }) => ({
+    worst: over.slice(0, SHOWN).map(({ from, own, processor, to }) => ({
       own: digits(own),
+      processor: digits(processor),
       wall: digits(to - from),
       within: chain(profile, clock + from * 1000, clock + to * 1000)
     }))

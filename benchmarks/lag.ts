@@ -3,8 +3,9 @@
  * `npm run bench -- lag [--network tiny|small] [--parts tokenizer,pretrain] [--steps 40] [--most 20]`.
  *
  * Each part runs from beginning to end in the calling thread, as in an app, on the demo's emoji. Prints a line of JSON for each: the
- * milliseconds of work between two turns of the event loop, without those in which other programs had the processor, the largest delay by
- * the clock, and the functions of the longest stretches of work. Ends with 1 if a stretch is longer than `--most` milliseconds.
+ * milliseconds of work between two turns of the event loop, without those in which other programs had the processor, the most that a
+ * stretch took of the processor, the largest delay by the clock, and the functions of the longest stretches of work. Ends with 1 if a
+ * stretch is longer than `--most` milliseconds.
  */
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer, ManagedRuntime } from "effect"
