@@ -10,6 +10,7 @@ import * as Parameter from "../../src/nn/blocks/Parameter.ts"
 import * as FiniteScalar from "../../src/nn/tokenizer/FiniteScalar.ts"
 import * as LearnedCodes from "../../src/nn/tokenizer/LearnedCodes.ts"
 import * as MovingAverage from "../../src/nn/tokenizer/MovingAverage.ts"
+import * as Rows from "../../src/nn/tokenizer/Rows.ts"
 import {
   Arrange,
   Dim,
@@ -174,6 +175,14 @@ describe("finite scalar quantization", () => {
           assert.closeTo(slope, weight.data[at]! * difference, 1e-3)
         })
       }))))
+})
+
+describe("random directions", () => {
+  it("have unit length", () => {
+    const { data } = Rows.units(5, 3, { seed: 1, purpose: "codebook", epoch: 0, index: 0 })
+    for (const row of rows(Array.from(data))) assert.closeTo(Math.hypot(...row), 1, 1e-6)
+    assert.isTrue(data.some((value) => value < 0) && data.some((value) => value > 0))
+  })
 })
 
 describe("the codes of plain VQ", () => {

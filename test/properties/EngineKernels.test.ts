@@ -243,6 +243,10 @@ const discrete: Readonly<Record<string, Cases>> = {
   LogicalAnd: pair((a, b) => tf.logicalAnd(tf.greater(a, 0), tf.greater(b, 0))),
   LogicalNot: unary((x) => tf.logicalNot(tf.greater(x, 0))),
   LogicalOr: pair((a, b) => tf.logicalOr(tf.greater(a, 0), tf.greater(b, 0))),
+  "matMul of a batch with one matrix": fc.tuple(dims(4, 5), seeds).map(([[m, k, n, ...batch], seed]) => ({
+    inputs: [array([...batch, m!, k!], "float32", seed), array([k!, n!], "float32", seed + 1)],
+    run: (a, b) => tf.matMul(a!, b!)
+  })),
   NotEqual: pair((a, b) => tf.notEqual(tf.floor(a), tf.floor(b))),
   OneHot: indexed((x, i) => tf.oneHot(i, x.shape[0]! + 1), (x) => x.slice(1)),
   OneHotReal: indexed((_, i) => tf.oneHot(i as tf.Tensor1D, 3, 0.9, 0.1, "float32"), () => [4]),

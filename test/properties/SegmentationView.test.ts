@@ -138,6 +138,12 @@ describe("OpenCV's operations", () => {
     }))
   })
 
+  it("are computed in 32 bits, where a level of 206 becomes 205", () => {
+    const hsv = Uint8Array.from({ length: 3 * 32 }, (_, i) => [0, 49, 255][i % 3]!)
+    const { data } = OpenCvHsv.toPicture({ width: 32, height: 1 }, hsv)
+    assert.deepStrictEqual(Array.from(data.subarray(0, 3)), [255, 205, 205])
+  })
+
   it.each([
     ["brightness", [1, 0, 0, 0, 0], 0, (shown: Picture) => PhotometricDistortion.brightness(shown, -32)],
     ["brightness", [1, 0, 0, 0, 0], 0.75, (shown: Picture) => PhotometricDistortion.brightness(shown, 16)],
