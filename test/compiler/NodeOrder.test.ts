@@ -75,6 +75,11 @@ describe("the order of nodes", () => {
     assert.isAtMost(mostHeld(asRun(NodeOrder.lean(multiplied))), LAYERS + 4)
   })
 
+  it("lists the operands of a long sum with the latest first", () => {
+    const listed = NodeOrder.lean(training).flatMap(({ outputs }) => outputs).filter((name) => name.startsWith("dw"))
+    assert.deepStrictEqual(listed, layers.map((i) => `dw${i}`))
+  })
+
   it("holds the same nodes, and each behind what it reads", () => {
     fc.assert(fc.property(graphs, (nodes) => {
       const ordered = NodeOrder.lean(nodes)

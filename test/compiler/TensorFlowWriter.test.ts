@@ -83,6 +83,22 @@ describe("a program as a TensorFlow graph", () => {
     assert.deepStrictEqual(sum.attr, { T: { type: 9 } })
   })
 
+  it("tells that it writes, from before the first state until after the last", () => {
+    const { node } = decode(counting(false).bytes).graphDef
+    const named = (port: string) => node.find(({ name }) => name === port.replace("^", "").replace(":0", ""))!
+    const told = ({ input: [variable, value] }: Node) => {
+      const { tensor } = named(value!).attr["value"] as { readonly tensor: { readonly tensorContent: Uint8Array } }
+      return [variable, ...tensor.tensorContent]
+    }
+    const writes = node.filter(({ op }) => op === "AssignVariableOp")
+    const state = writes.find(({ input: [variable, , before] }) => variable === "v0:0" && before !== undefined)!
+    const last = writes.find(({ input }) => input.includes(`^${state.name}`))!
+    assert.deepStrictEqual([named("intact"), named(state.input[2]!), last].map(told), [["w:0", 0], ["w:0", 1], [
+      "w:0",
+      0
+    ]])
+  })
+
   it("is one function for XLA", () => {
     const { bytes, done, results } = counting(true)
     const { graphDef } = decode(bytes)
