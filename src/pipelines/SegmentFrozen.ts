@@ -144,7 +144,7 @@ const fit = Effect.fnUntraced(function*(patches: Patches, width: number, classes
   let least = Number.POSITIVE_INFINITY
   const told = (step: number, loss: number) =>
     report({ stage: "segment head", step, total: iterations, metrics: { loss } })
-  const point = yield* LinearFit.fit(handle, inference.batch, {
+  const { point } = yield* LinearFit.fit(handle, inference.batch, {
     l2,
     iterations,
     // An iteration may try several points, and the search may end early.

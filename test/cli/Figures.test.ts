@@ -127,6 +127,31 @@ describe("figures", () => {
       assert.isFalse(shown.some((line) => /^(lbfgs|k-NN), /.test(line)))
     }).pipe(Effect.provide(NodeServices.layer)), 60_000)
 
+  it.live("of a probe that did not converge say so, and how to allow more iterations", () =>
+    Effect.gen(function*() {
+      const images = `train=${at("train")}.tar,val=${at("train")}.tar`
+      const asked = ["probe", `${run}/tokenizer`, ...common, "--images", images]
+      const told = (key: string, value: number, count: string) =>
+        Effect.gen(function*() {
+          const out = ["--set", `probe.${key}=${value}`, "--out", at(`${key}-${value}`)]
+          const method = key === "iterations"
+            ? ["--set", "probe.l2=[1]"]
+            : ["--method", "logreg", "--set", "probe.logreg.c=[1]"]
+          const shown = yield* said(...asked, ...method, ...out)
+          const { results, unconverged } = JSON.parse(yield* said(...asked, ...method, ...out, "--json"))
+          const line = `the probe stopped after ${count}, before it had converged; allow more by --set probe.${key}`
+          const isShort = value < 10
+          assert.strictEqual(unconverged, isShort ? line : undefined)
+          assert.strictEqual(shown.includes(line), isShort)
+          const { settings } = JSON.parse(readFileSync(results[0], "utf8"))
+          assert.strictEqual(Object.hasOwn(settings, "unconverged"), isShort)
+        })
+      yield* told("iterations", 1, "1 iteration")
+      yield* told("iterations", 300, "")
+      yield* told("logreg.iterations", 2, "2 iterations")
+      yield* told("logreg.iterations", 1000, "")
+    }).pipe(Effect.provide(NodeServices.layer)), 60_000)
+
   it.live("are measured among fewer classes where that is asked for, and kept with it", () =>
     Effect.gen(function*() {
       const figure = Effect.fnUntraced(function*(...flags: ReadonlyArray<string>) {

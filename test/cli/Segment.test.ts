@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Runtime } from "effect"
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import sharp from "sharp"
@@ -202,6 +202,50 @@ describe("patchword segment", () => {
       assert.isAbove(frozen.found[0]!.meanIou, 0.2)
       assert.include(frozen.page, "segment-frozen.html")
     }).pipe(Effect.provide(NodeServices.layer)), 60_000)
+
+  it.live(
+    "refuses a tested split that ignores all pixels before it trains, where it opens images",
+    () =>
+      Effect.gen(function*() {
+        mkdirSync(at("labels", "void"))
+        for (const name of ["0.png", "1.png", "2.png", "3.png"]) {
+          const { height, width } = yield* awaited(sharp(at("images", "val", name)).metadata())
+          const raw = { width, height, channels: 1 } as const
+          const blank = sharp(new Uint8Array(width * height).fill(255), { raw }).toColourspace("b-w").png()
+          yield* awaited(blank.toFile(at("labels", "void", name)))
+        }
+        const splits = "  train: { folder: images/train, annotations: labels/train }\n" +
+          "  val: { folder: images/val, annotations: labels/val }\n  void: { folder: images/val, annotations: labels/void }\n"
+        writeFileSync(at("void.yaml"), `pixelClasses: [background, <light>]\nsplits:\n${splits}`)
+        const asked = ["segment", "--from", at("run"), "--images", at("void.yaml"), "--config", at("settings.json")]
+        for (const frozen of [[], ["--frozen"]]) {
+          const out = at(`void${frozen.length}`)
+          const given = [...asked, ...frozen, "--threads", "1", "--tests", "val,void", "--out", out]
+          const error = yield* Effect.flip(said(...given))
+          assert.strictEqual((error as { readonly [Runtime.errorExitCode]?: number })[Runtime.errorExitCode], 66)
+          assert.include((error as Error).message, "void: no pixel of its annotations has a class")
+          assert.isFalse(existsSync(out))
+        }
+        const late = [
+          ...asked,
+          "--frozen",
+          "--check",
+          "names",
+          "--threads",
+          "1",
+          "--tests",
+          "void",
+          "--out",
+          at("late")
+        ]
+        assert.include(
+          ((yield* Effect.flip(said(...late))) as Error).message,
+          "void: no pixel of its annotations has a class"
+        )
+        assert.isTrue(existsSync(at("late", "stages", "segment-frozen.safetensors")))
+      }).pipe(Effect.provide(NodeServices.layer)),
+    60_000
+  )
 
   it.live("refuses images without annotations, and a configuration without settings", () =>
     Effect.gen(function*() {

@@ -36,6 +36,7 @@ describe("classes", () => {
       refused(Classes.check(lost)).message,
       /3 images are all of one class, "\."\. The label was read from nothing/
     )
+    assert.match(refused(Classes.check(set("train", ["dog"], [0]))).message, /its only image is of one class, "dog"\./)
     const zeros = set("val", train.classes, [0, 0])
     assert.match(refused(Classes.meet(train, zeros)).message, /all of one class, "cat"\./)
     assert.strictEqual(refused(Classes.meet(train, zeros, "subset")).reason._tag, "OneClass")

@@ -30,7 +30,10 @@ describe("Metrics", () => {
     assert.closeTo(low, 0.2553, 1e-4)
     assert.closeTo(high, 0.3662, 1e-4)
     assert.deepStrictEqual(Metrics.interval(0, 0), [0, 1])
-    assert.closeTo(Metrics.interval(10, 10)[1], 1, 1e-12)
+    for (let total = 1; total < 2000; total++) {
+      assert.strictEqual(Metrics.interval(0, total)[0], 0)
+      assert.strictEqual(Metrics.interval(total, total)[1], 1)
+    }
     assert.closeTo(Metrics.interval(10, 10)[0], 0.7225, 1e-4)
   })
 

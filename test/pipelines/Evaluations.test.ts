@@ -108,7 +108,16 @@ describe("evaluations", () => {
           /^a held-out part of train/
         )
         const alone = yield* probe({ ...preset.probe, l2: [found.l2] }, { train, validation: val, tests: [test, val] })
-        assert.deepStrictEqual(alone, { figures: found.figures, l2: found.l2, tried: [], atEdge: false })
+        assert.deepStrictEqual(alone, {
+          figures: found.figures,
+          l2: found.l2,
+          tried: [],
+          atEdge: false,
+          hasConverged: found.hasConverged
+        })
+        const short = yield* probe({ ...preset.probe, l2: [found.l2], iterations: 1 }, { train, tests: [test] })
+        const long = yield* probe({ ...preset.probe, l2: [1], iterations: 300 }, { train, tests: [test] })
+        assert.deepStrictEqual([short.hasConverged, long.hasConverged], [false, true])
       }))
 
     it.effect("the probe of single images cannot choose, and says what to do", () =>
@@ -238,8 +247,12 @@ describe("evaluations", () => {
           c: found.c,
           fittedOn: "train",
           tried: [],
-          atEdge: false
+          atEdge: false,
+          hasConverged: true
         })
+        const short = { c: [found.c] as const, iterations: 1 }
+        const cut = yield* logisticRegression({ ...config, logreg: short }, { train, tests: [test] })
+        assert.isFalse(cut.hasConverged)
         assert.strictEqual(found.fittedOn, "train and val")
         const fixed = (validation: FeatureSet, tests: ReadonlyArray<FeatureSet>) =>
           logisticRegression(single, { train, validation, tests })

@@ -13,7 +13,7 @@ const minimise = (start: Float64Array, iterations: number, objective: Objective)
     values.push(evaluation.value)
     next = search.next(evaluation)
   }
-  return { point: next.value, values }
+  return { ...next.value, values }
 }
 
 const number = (limit: number) => fc.double({ min: -limit, max: limit, noNaN: true })
@@ -60,8 +60,27 @@ describe("Lbfgs", () => {
     })))
 
   it("stops where the gradient vanishes", () => {
-    const { values } = minimise(Float64Array.of(1, 2), 10, () => ({ value: 0, gradient: new Float64Array(2) }))
+    const flat: Objective = () => ({ value: 0, gradient: new Float64Array(2) })
+    const { hasConverged, values } = minimise(Float64Array.of(1, 2), 10, flat)
     assert.strictEqual(values.length, 1)
+    assert.isTrue(hasConverged)
+    assert.isTrue(minimise(Float64Array.of(1, 2), 0, flat).hasConverged)
+  })
+
+  it("tells an end at the limit of iterations from the others", () => {
+    const bowl: Objective = ([x = 0, y = 0]) => ({
+      value: x * x + 10 * y * y,
+      gradient: Float64Array.of(2 * x, 20 * y)
+    })
+    const needed = Array.from({ length: 50 }, (_, i) => minimise(Float64Array.of(3, -2), i, bowl).hasConverged).indexOf(
+      true
+    )
+    assert.isAbove(needed, 2)
+    for (const [iterations, hasConverged] of [[needed - 1, false], [needed, true], [500, true]] as const) {
+      assert.strictEqual(minimise(Float64Array.of(3, -2), iterations, bowl).hasConverged, hasConverged)
+    }
+    const uphill: Objective = ([x = 0]) => ({ value: x * x, gradient: Float64Array.of(-1, 0) })
+    assert.isTrue(minimise(Float64Array.of(0, 0), 10, uphill).hasConverged)
   })
 
   it("stops at a step that decreases the value by little, where it is told so", () => {
@@ -74,11 +93,12 @@ describe("Lbfgs", () => {
       let count = 0
       let next = search.next()
       for (; next.done !== true; count++) next = search.next(objective(next.value))
-      return { count, value: objective(next.value).value }
+      return { count, value: objective(next.value.point).value, hasConverged: next.value.hasConverged }
     }
     const [soon, late] = [found(1e-3), found(0)]
     assert.isBelow(soon.count, late.count)
     assert.isBelow(soon.value, 0.1)
     assert.isBelow(late.value, soon.value)
+    assert.isTrue(soon.hasConverged)
   })
 })

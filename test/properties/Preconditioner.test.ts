@@ -49,7 +49,7 @@ describe("Preconditioner", () => {
       let next = search.next()
       let steps = 0
       for (; next.done !== true; steps++) next = search.next(LogisticRegression.evaluate(examples, next.value, l2))
-      return { steps, point: next.value }
+      return { steps, point: next.value.point }
     }
     const plain = fitted()
     const quick = fitted(Preconditioner.make(Preconditioner.moments(examples), { classes, l2 }))

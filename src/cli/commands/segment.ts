@@ -78,6 +78,7 @@ export const segment = RunPlace.command("segment", { from: "networks", continue:
       yield* ImagesFlags.checkDivision(start.provenance, [seen, ...sets])
       // Before hours of training, not after.
       yield* Effect.forEach(sets, (set) => AnnotatedBatches.checkClasses(set, seen.pixelClasses), { discard: true })
+      if (given.check === "contents") yield* Effect.forEach(sets, AnnotatedBatches.checkLabels, { discard: true })
       const measured = Effect.fnUntraced(function*(from: SegmentStart, name: string) {
         const trained: Segmenter.Segmenter = given.frozen
           ? yield* segmentFrozen(config, from, { split: given.split, stage: name })

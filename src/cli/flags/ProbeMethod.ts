@@ -79,32 +79,54 @@ export const check = (
 const edge = (value: number, key: string) =>
   `${value} is the last of the tried values, and a better one may lie beyond; try others by --set ${key}`
 
+/** Says that a fit stopped at its limit of iterations. Nothing where it converged. */
+const unfinished = (hasConverged: boolean, iterations: number, key: string) =>
+  hasConverged ? {} : {
+    unconverged:
+      `the probe stopped after ${iterations} ${
+        iterations === 1 ? "iteration" : "iterations"
+      }, before it had converged; ` +
+      `allow more by --set ${key}`
+  }
+
 const lbfgs = (config: ProbeConfig, sets: ProbeSets, rule: Rule) =>
-  Effect.map(Probe.probe(config, sets, rule), ({ atEdge, chosenOn, figures, l2, tried }): Figures.Variant => {
-    const { logreg: _, sweep: __, ...own } = config
-    return {
-      verb: "probe",
-      config: Stage.toJson(ProbeConfig, new ProbeConfig(own)),
-      figures,
-      how: {
-        l2,
-        chosenOn,
-        tried: tried.length === 0 ? undefined : tried.map(({ score, value }) => ({ l2: value, top1: score })),
-        ...(atEdge ? { edge: edge(l2, "probe.l2") } : {})
+  Effect.map(
+    Probe.probe(config, sets, rule),
+    ({ atEdge, chosenOn, figures, hasConverged, l2, tried }): Figures.Variant => {
+      const { logreg: _, sweep: __, ...own } = config
+      return {
+        verb: "probe",
+        config: Stage.toJson(ProbeConfig, new ProbeConfig(own)),
+        figures,
+        how: {
+          l2,
+          chosenOn,
+          tried: tried.length === 0 ? undefined : tried.map(({ score, value }) => ({ l2: value, top1: score })),
+          ...(atEdge ? { edge: edge(l2, "probe.l2") } : {}),
+          ...unfinished(hasConverged, config.iterations, "probe.iterations")
+        }
       }
     }
-  })
+  )
 
 const logreg = (config: ProbeConfig, sets: ProbeSets, rule: Rule) =>
   Effect.map(
     logisticRegression(config, sets, rule),
-    ({ atEdge, c, chosenOn, figures, fittedOn, tried }): Figures.Variant => {
+    ({ atEdge, c, chosenOn, figures, fittedOn, hasConverged, tried }): Figures.Variant => {
       const { finalNorm, pooling, seed } = config
+      const settings = LogregConfig.complete(config.logreg)
       return {
         verb: "probe",
-        config: { seed, pooling, finalNorm, ...LogregConfig.complete(config.logreg) },
+        config: { seed, pooling, finalNorm, ...settings },
         figures,
-        how: { method: "logreg", c, chosenOn, fittedOn, ...(atEdge ? { edge: edge(c, "probe.logreg.c") } : {}) },
+        how: {
+          method: "logreg",
+          c,
+          chosenOn,
+          fittedOn,
+          ...(atEdge ? { edge: edge(c, "probe.logreg.c") } : {}),
+          ...unfinished(hasConverged, settings.iterations, "probe.logreg.iterations")
+        },
         details: tried.length === 0 ? {} : { tried: tried.map(({ score, value }) => ({ c: value, top1: score })) }
       }
     }

@@ -36,8 +36,8 @@ export interface Variant {
 const known = (how: Variant["how"]): Readonly<Record<string, Json.Json>> =>
   Object.fromEntries(Object.entries(how).flatMap(([key, value]) => value === undefined ? [] : [[key, value]]))
 
-/** What people need beside a table of several variants: the images of each choice, and values at an end. */
-const REMARKS: ReadonlySet<string> = new Set(["chosenOn", "fittedOn", "edge"])
+/** What people need beside a table of several variants: the images of each choice, values at an end, and fits that did not converge. */
+const REMARKS: ReadonlySet<string> = new Set(["chosenOn", "fittedOn", "edge", "unconverged"])
 
 const remarks = (variants: ReadonlyArray<Variant>): Readonly<Record<string, Json.Json>> =>
   Object.fromEntries(

@@ -66,7 +66,8 @@ export class OneClass extends TaggedError<OneClass>()("OneClass", {
   override readonly [Runtime.errorExitCode] = 65
   get finding() {
     const read = this.labelSource === undefined ? "" : `. The label was read from ${this.labelSource}`
-    return `its ${this.images} images are all of one class, "${this.class}"${read}. At least two classes are needed`
+    const all = this.images === 1 ? "only image is" : `${this.images} images are all`
+    return `its ${all} of one class, "${this.class}"${read}. At least two classes are needed`
   }
   get remedy() {
     return "check the source of the labels"

@@ -13,7 +13,7 @@
  *   const [x, y] = next.value as unknown as [number, number]
  *   next = search.next({ value: x * x + 10 * y * y, gradient: Float64Array.of(2 * x, 20 * y) })
  * }
- * assert.ok(Math.hypot(...next.value) < 1e-4)
+ * assert.ok(next.value.hasConverged && Math.hypot(...next.value.point) < 1e-4)
  * ```
  */
 
@@ -38,6 +38,14 @@ export interface Options {
    * negative directions. By default, the gradient itself.
    */
   readonly precondition?: (gradient: Float64Array) => Float64Array
+}
+
+/** The result of a search. */
+export interface Found {
+  /** The best point. */
+  readonly point: Float64Array
+  /** False if the solver stopped at its limit of iterations alone. More of them would go on from there. */
+  readonly hasConverged: boolean
 }
 
 const MEMORY = 10
@@ -90,13 +98,14 @@ const direction = (
 export function* minimise(
   start: Float64Array,
   options: Options
-): Generator<Float64Array, Float64Array, Evaluation> {
+): Generator<Float64Array, Found, Evaluation> {
   const { decrease = 0, iterations, precondition = (gradient) => gradient, tolerance = 1e-5 } = options
   let point = start
   let here: Evaluation = yield point
   let pairs: ReadonlyArray<Pair> = []
+  const isFlat = () => Math.sqrt(dot(here.gradient, here.gradient)) < tolerance
   for (let iteration = 0; iteration < iterations; iteration++) {
-    if (Math.sqrt(dot(here.gradient, here.gradient)) < tolerance) break
+    if (isFlat()) break
     const heading = direction(here.gradient, pairs, precondition)
     const slope = dot(heading, here.gradient)
     let length = 1
@@ -107,7 +116,7 @@ export function* minimise(
       next = along(point, length, heading)
       there = yield next
     }
-    if (!(there.value < here.value)) break
+    if (!(there.value < here.value)) return { point, hasConverged: true }
     const step = along(next, -1, point)
     const change = along(there.gradient, -1, here.gradient)
     const curvature = dot(step, change)
@@ -115,7 +124,7 @@ export function* minimise(
     const gain = (here.value - there.value) / Math.max(Math.abs(here.value), Math.abs(there.value), 1)
     point = next
     here = there
-    if (gain < decrease) break
+    if (gain < decrease) return { point, hasConverged: true }
   }
-  return point
+  return { point, hasConverged: isFlat() }
 }

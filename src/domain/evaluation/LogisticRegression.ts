@@ -9,7 +9,7 @@
  * const search = Lbfgs.minimise(LogisticRegression.start(examples), { iterations: 100, tolerance: 1e-12 })
  * let next = search.next()
  * while (!next.done) next = search.next(LogisticRegression.evaluate(examples, next.value, 0.1))
- * const logits = LogisticRegression.logits(examples, next.value)
+ * const logits = LogisticRegression.logits(examples, next.value.point)
  * assert.ok(logits[0]! > logits[1]! && logits[2]! < logits[3]!)
  * ```
  */

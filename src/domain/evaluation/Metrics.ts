@@ -90,7 +90,8 @@ export const interval = (right: number, total: number): readonly [low: number, h
   const middle = share + z * z / (2 * total)
   const reach = z * Math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
   const whole = 1 + z * z / total
-  return [Math.max(0, (middle - reach) / whole), Math.min(1, (middle + reach) / whole)]
+  // Rounding would leave bounds of 3e-17, and of a little less than 1.
+  return [right === 0 ? 0 : (middle - reach) / whole, right === total ? 1 : (middle + reach) / whole]
 }
 
 /** Computes the confusion matrix `[classes, classes]`, row-major. Rows are labels, columns predictions. */

@@ -46,8 +46,8 @@ export interface Options {
 }
 
 /**
- * Fits a classifier of `C` features and `K` classes, from zeros. Returns its weights `[K, C]`, row-major, then its biases `[K]`.
- * Fails as the engine fails.
+ * Fits a classifier of `C` features and `K` classes, from zeros. The point that it returns has the weights `[K, C]`, row-major, then
+ * the biases `[K]`. Fails as the engine fails.
  */
 export const fit = Effect.fnUntraced(function*<C extends number, K extends number>(
   handle: InferHandle<LinearProbe.Point<C, K>, LinearProbe.Objective<C, K>>,

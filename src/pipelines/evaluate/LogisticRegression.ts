@@ -29,14 +29,16 @@ export interface Regressed {
   readonly tried: ReadonlyArray<PenaltySearch.Tried>
   /** True if the best C is at an end of the tried values. A better one may lie beyond. */
   readonly atEdge: boolean
+  /** False if the reported classifier was still improving when its fit came to `iterations`. */
+  readonly hasConverged: boolean
 }
 
 /** The relative decrease of the loss below which scikit-learn stops as well. */
 const DECREASE = 64 * Number.EPSILON
 
 /**
- * Fits weights and biases, `[K, C]` and then `[K]`, from a point. Other fibers run in the pauses of a long sum. `moments` are those
- * of the features, which fits of several C share.
+ * Fits a point, weights `[K, C]` and then biases `[K]`, from another one. Other fibers run in the pauses of a long sum. `moments`
+ * are those of the features, which fits of several C share.
  */
 export const fit = Effect.fnUntraced(function*(
   examples: LogisticRegression.Examples,
@@ -104,17 +106,19 @@ export const logisticRegression = Effect.fn("patchword.logisticRegression")(func
   const named = (validation: ChoiceSplit.ProbeSets["validation"]) =>
     validation === undefined ? train.name : `${train.name} and ${validation.name}`
   const finished = (
-    { choice, point }: {
-      readonly choice: Omit<Regressed, "figures">
-      readonly point: Float64Array
-    }
-  ): Regressed => ({ ...choice, figures: met.map((test) => measure(test, examplesOf(train), point)) })
+    choice: Omit<Regressed, "figures" | "hasConverged">,
+    { hasConverged, point }: Lbfgs.Found
+  ): Regressed => ({
+    ...choice,
+    hasConverged,
+    figures: met.map((test) => measure(test, examplesOf(train), point))
+  })
   if (new Set(options.c).size === 1) {
     const c = options.c[0]
     const more = yield* ChoiceSplit.given(sets, rule)
     const learned = more === undefined ? train : joined(train, more)
     const choice = { c, fittedOn: named(more?.set), tried: [], atEdge: false }
-    return finished({ choice, point: yield* fit(examplesOf(learned), c, options) })
+    return finished(choice, yield* fit(examplesOf(learned), c, options))
   }
   const { chosenOn, on, rest } = yield* ChoiceSplit.of(sets, rule, {
     seed: config.seed,
@@ -130,12 +134,13 @@ export const logisticRegression = Effect.fn("patchword.logisticRegression")(func
   let next = search.next()
   while (next.done !== true) {
     // The optimum is the same from anywhere, and near that of a near value of C.
-    before = yield* fit(examples, next.value, options, before, moments)
-    points.set(next.value, before)
-    next = search.next(measure(on, examples, before).top1)
+    const { point } = yield* fit(examples, next.value, options, before, moments)
+    before = point
+    points.set(next.value, point)
+    next = search.next(measure(on, examples, point).top1)
   }
   const { atEdge, best, tried } = next.value
-  const point = yield* fit(examplesOf(joined(rest, on)), best, options, points.get(best))
+  const fitted = yield* fit(examplesOf(joined(rest, on)), best, options, points.get(best))
   const fittedOn = named(rest === train ? on.set : undefined)
-  return finished({ choice: { c: best, chosenOn, fittedOn, tried, atEdge }, point })
+  return finished({ c: best, chosenOn, fittedOn, tried, atEdge }, fitted)
 })

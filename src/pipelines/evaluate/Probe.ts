@@ -7,6 +7,7 @@ import * as Config from "../../domain/config/Config.ts"
 import { ProbeConfig } from "../../domain/config/ProbeConfig.ts"
 import * as Accuracy from "../../domain/evaluation/Accuracy.ts"
 import * as Classes from "../../domain/evaluation/Classes.ts"
+import type * as Lbfgs from "../../domain/evaluation/Lbfgs.ts"
 import * as PenaltySearch from "../../domain/evaluation/PenaltySearch.ts"
 import type { Pausable } from "../../domain/values/Pausable.ts"
 import { Engine } from "../../layers/engine/Engine.ts"
@@ -29,6 +30,8 @@ export interface Probed {
   readonly tried: ReadonlyArray<PenaltySearch.Tried>
   /** True if the best penalty is still at an end of the tried values. A better one may lie beyond. */
   readonly atEdge: boolean
+  /** False if the reported classifier was still improving when its fit came to `iterations`. */
+  readonly hasConverged: boolean
 }
 
 interface Scale {
@@ -113,15 +116,15 @@ const fitter = Effect.fnUntraced(function*(config: ProbeConfig, train: FeatureSe
 
   /** Chooses the best penalty of a grid on a set. Returns it with its fitted weights. */
   const choose = Effect.fnUntraced(function*(on: Classes.Met<FeatureSet>) {
-    const points = new Map<number, Float64Array>()
+    const fits = new Map<number, Lbfgs.Found>()
     const search = PenaltySearch.search(config.l2)
     let next = search.next()
     while (next.done !== true) {
-      const point = yield* fit(next.value)
-      points.set(next.value, point)
-      next = search.next((yield* measure(on, point)).top1)
+      const found = yield* fit(next.value)
+      fits.set(next.value, found)
+      next = search.next((yield* measure(on, found.point)).top1)
     }
-    return { ...next.value, point: points.get(next.value.best) }
+    return { ...next.value, fitted: fits.get(next.value.best) }
   })
 
   return { fit, measure, choose }
@@ -154,13 +157,14 @@ export const probe = Effect.fn("patchword.probe")(function*(
   const full = yield* fitter(config, train)
   const chosen = apart ?? (choice && (yield* full.choose(choice.on)))
   const { atEdge, best, tried } = chosen ?? { atEdge: false, best: config.l2[0], tried: [] }
-  const fitted = (apart === undefined ? chosen?.point : undefined) ?? (yield* full.fit(best))
+  const { hasConverged, point } = (apart === undefined ? chosen?.fitted : undefined) ?? (yield* full.fit(best))
   const probed: Probed = {
-    figures: yield* Effect.forEach(met, (test) => full.measure(test, fitted)),
+    figures: yield* Effect.forEach(met, (test) => full.measure(test, point)),
     l2: best,
     ...(choice === undefined ? {} : { chosenOn: choice.chosenOn }),
     tried,
-    atEdge
+    atEdge,
+    hasConverged
   }
   return probed
 }, Effect.scoped)
