@@ -4,8 +4,10 @@ import { Effect, Exit, Layer } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { contentsOf, emptied, recorded, remains, resumed } from "./crashes.ts"
-import { Disk, filesOf, readTree } from "./powerLoss.ts"
+import * as Runs from "../../src/layers/run/Runs.ts"
+import { contentsOf, emptied, recorded, remains, resumed, watched } from "./crashes.ts"
+import { Disk, filesOf, readTree, writeTree } from "./powerLoss.ts"
+import type { Operation } from "./watchedDisk.ts"
 import { machine, works } from "./works.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "patchword-power-"))
@@ -41,5 +43,26 @@ describe("power that fails", () => {
           }
         })
     )
+
+    it.effect("leaves a folder that can be opened, when a run that has done nothing is opened and closed", () =>
+      Effect.gen(function*() {
+        const at = join(folder, "blank")
+        emptied(join(at, "run"))
+        const open = <A>(use: () => A, seed: number) =>
+          Effect.sync(use).pipe(
+            Effect.provide(Runs.layerNoDeps(join(at, "run"), { config: { seed } })),
+            Effect.scoped
+          )
+        const begun = yield* open(() => readTree(at), 0)
+        const operations: Array<Operation> = []
+        writeTree(at, begun)
+        yield* watched({ after: (operation) => void operations.push(operation) }, open(() => {}, 0))
+        assert.isAbove(operations.length, 5)
+        for (const one of remains(at, operations, { begun })) {
+          writeTree(at, one.tree)
+          const again = yield* Effect.exit(open(() => {}, 0))
+          assert.isTrue(Exit.isSuccess(again), `${JSON.stringify(one.loss)}: ${String(again)}`)
+        }
+      }))
   })
 })

@@ -111,14 +111,14 @@ const PROGRAMS = "programs"
 /** Folder of a run for lists of image files. */
 export const IMAGE_LISTS = "image-lists"
 
-/** The only files of a run that has done nothing. */
+/** The only files of a run that has done nothing, in the order of their removal: without the last, the folder is not a run. */
 const BLANK: ReadonlyArray<string> = [
-  CONFIG,
-  RunEnvironment.ENVIRONMENT,
+  PROGRAMS,
+  IMAGE_LISTS,
   CHECKPOINTS,
   STAGES,
-  PROGRAMS,
-  IMAGE_LISTS
+  RunEnvironment.ENVIRONMENT,
+  CONFIG
 ]
 
 const LOG = "log.jsonl"
@@ -267,20 +267,40 @@ const fromStore = (
   }
 }
 
+/** Tests whether the folders of a run for checkpoints and stages hold nothing. */
+const holdsNothing = (
+  { fs, path }: Files.Files,
+  directory: string,
+  names: ReadonlyArray<string>
+): Effect.Effect<boolean, PlatformError.PlatformError> =>
+  Effect.map(
+    Effect.forEach(
+      [CHECKPOINTS, STAGES].filter((name) => names.includes(name)),
+      (name) => fs.readDirectory(path.join(directory, name))
+    ),
+    (inside) => inside.every(({ length }) => length === 0)
+  )
+
 /** Tests whether nothing was done in a run folder. */
 const isBlank = Effect.fnUntraced(function*(
-  { fs, path }: Files.Files,
+  files: Files.Files,
   directory: string
 ): Effect.fn.Return<boolean, PlatformError.PlatformError> {
-  const names = yield* fs.readDirectory(directory)
+  const names = yield* files.fs.readDirectory(directory)
   // Many programs have a config.json. Files that patchword did not write are never removed.
   if (!names.includes(STAGES) || !names.includes(RunEnvironment.ENVIRONMENT)) return false
-  if (!names.every((name) => BLANK.includes(name) || Lock.isLock(name))) return false
-  const kept = yield* Effect.forEach(
-    [CHECKPOINTS, STAGES].filter((name) => names.includes(name)),
-    (name) => fs.readDirectory(path.join(directory, name))
-  )
-  return kept.every((inside) => inside.length === 0)
+  return names.every((name) => BLANK.includes(name) || Lock.isLock(name)) &&
+    (yield* holdsNothing(files, directory, names))
+})
+
+/** Tests whether a folder holds no more than a start or an end of a run can leave that was killed. */
+const isRest = Effect.fnUntraced(function*(
+  files: Files.Files,
+  directory: string,
+  names: ReadonlyArray<string>
+): Effect.fn.Return<boolean, PlatformError.PlatformError> {
+  return names.every((name) => name === CHECKPOINTS || name === STAGES) &&
+    (yield* holdsNothing(files, directory, names))
 })
 
 /** Returns the members of the configuration whose stages have left a checkpoint, weights or a result in a run folder. */
@@ -324,7 +344,9 @@ const open = Effect.fnUntraced(function*(directory: string, { config, stages = {
   const discard = yield* outer.beginFolder(directory)
   const names = yield* fs.readDirectory(directory)
   const found = names.filter((name) => !Lock.isLock(name) && !name.startsWith(".tmp-"))
-  if (!found.includes(CONFIG) && found.length > 0) return yield* new NotARun({ found: found.toSorted() })
+  if (!found.includes(CONFIG) && !(yield* isRest(outer, directory, found))) {
+    return yield* new NotARun({ found: found.toSorted() })
+  }
   const fence = yield* Lock.hold(outer, directory, { force: takeOver })
   const fences = [...others, fence]
   const context = Context.add(yield* Effect.context<FileSystem.FileSystem | Path.Path>(), Fences, fences)
@@ -336,8 +358,8 @@ const open = Effect.fnUntraced(function*(directory: string, { config, stages = {
     Effect.forEach(names, (name) => fs.remove(path.join(directory, name), { recursive: true, force: true }), {
       discard: true
     })
-  // These files are of a process that was killed before it did anything.
-  if (yield* isBlank(files, directory)) yield* remove([CONFIG, RunEnvironment.ENVIRONMENT])
+  // Its files are of a process that was killed before it did anything. They are replaced.
+  const isNew = yield* isBlank(files, directory)
   yield* Effect.addFinalizer(() =>
     Effect.andThen(fence.check, isBlank(files, directory)).pipe(
       Effect.flatMap((blank) => {
@@ -351,7 +373,7 @@ const open = Effect.fnUntraced(function*(directory: string, { config, stages = {
   )
 
   // The configuration is written first, because a folder without it is not a run.
-  const own = yield* RunStore.readJson(store, CONFIG)
+  const own = isNew ? Option.none() : yield* RunStore.readJson(store, CONFIG)
   if (Option.isNone(own)) yield* store.write(CONFIG, pretty(config))
   else {
     const started = yield* begun(files, directory, stages)
@@ -386,7 +408,7 @@ const open = Effect.fnUntraced(function*(directory: string, { config, stages = {
   yield* Files.ifThere(files.sweep(path.join(directory, STAGES, FailedBatch.FOLDER)))
 
   const now = yield* RunEnvironment.here(files)
-  const before = yield* RunEnvironment.read(store)
+  const before = isNew ? Option.none() : yield* RunEnvironment.read(store)
   if (Option.isNone(before)) yield* store.write(RunEnvironment.ENVIRONMENT, pretty(now))
   else {
     const differences = Json.differences(before.value.machine, now)
