@@ -317,7 +317,8 @@ export const finetune = Effect.fn("patchword.finetune")(function*(
     "patchword.split": split,
     "patchword.images": set.length
   })
-  const { classes } = set
+  const { classes, synsets } = set
+  const known = { classes, ...(synsets === undefined ? {} : { synsets }) }
   yield* Effect.fromResult(Classes.meetAll(set, chooser === undefined ? [] : [chooser], rule))
   yield* Stage.requireConfig(stage, {
     "": [
@@ -343,7 +344,7 @@ export const finetune = Effect.fn("patchword.finetune")(function*(
       ...(chooser === undefined ? [] : [chooser.digest])
     ].join(" "),
     holdout: set.holdout,
-    model: Model.Classifier.make({ config, classes }),
+    model: Model.Classifier.make({ config, ...known }),
     isReplayable: true,
     seed: config.seed,
     step,
@@ -360,13 +361,13 @@ export const finetune = Effect.fn("patchword.finetune")(function*(
   const best = chooser === undefined ? undefined : yield* kept(BEST)
   const trained: Finetuned = {
     config,
-    classes,
+    ...known,
     tensors,
-    ...(averaged === undefined ? {} : { averaged: { config, classes, tensors: averaged.tensors } }),
+    ...(averaged === undefined ? {} : { averaged: { config, ...known, tensors: averaged.tensors } }),
     ...(best === undefined ? {} : {
       best: {
         config,
-        classes,
+        ...known,
         tensors: best.tensors,
         step: Option.match(best.provenance, { onNone: () => 0, onSome: ({ step }) => step })
       }

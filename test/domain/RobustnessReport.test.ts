@@ -56,6 +56,32 @@ describe("the report of robustness", () => {
   })
 })
 
+describe("classes by WordNet numbers", () => {
+  it("are at the same numbers of a subset wherever they stand in a list", () => {
+    const ascending = Array.from({ length: 1000 }, (_, i) => `n${String(10_000_000 + 7 * i)}`)
+    const shuffled = ascending.map((_, i) => ascending[(i * 389 + 11) % 1000]!)
+    for (const part of ["imagenet-a", "imagenet-r"] as const) {
+      assert.deepStrictEqual(ImageNetSubset.places(ascending, part), ImageNetSubset.classes(part))
+      const places = ImageNetSubset.places(shuffled, part)!
+      assert.deepStrictEqual(places, places.toSorted())
+      assert.deepStrictEqual(
+        Array.from(places, (place) => shuffled[place]!).toSorted(),
+        Array.from(ImageNetSubset.classes(part), (number) => ascending[number]!)
+      )
+    }
+    assert.isUndefined(ImageNetSubset.places(ascending.slice(1), "imagenet-a"))
+  })
+
+  it("are known beside the names, or are the names", () => {
+    const numbers = ["n00000002", "n00000001"]
+    assert.deepStrictEqual(ImageNetSubset.numbersOf({ classes: ["crane", "crane"], synsets: numbers }), numbers)
+    assert.deepStrictEqual(ImageNetSubset.numbersOf({ classes: numbers }), numbers)
+    assert.isUndefined(ImageNetSubset.numbersOf({ classes: ["crane", "n00000001"] }))
+    assert.isUndefined(ImageNetSubset.numbersOf({ classes: [numbers[0]!, numbers[0]!] }))
+    assert.isUndefined(ImageNetSubset.numbersOf({ classes: ["crane"], synsets: numbers }))
+  })
+})
+
 describe("classes in the order of WordNet", () => {
   const learned = Array.from({ length: 1000 }, (_, i) => `class ${i}`)
   const names = Array.from({ length: 200 }, (_, i) => `n${String(10_000_000 + 7 * i)}`)
@@ -73,7 +99,9 @@ describe("classes in the order of WordNet", () => {
 
   it("are those of folders with WordNet's numbers alone, and of as many", () => {
     assert.isUndefined(ImageNetSubset.inOrder({ ...set, classes: names.slice(1) }, learned, "imagenet-r"))
-    assert.isUndefined(ImageNetSubset.inOrder({ ...set, classes: names.toReversed() }, learned, "imagenet-r"))
+    const turned = ImageNetSubset.inOrder({ ...set, classes: names.toReversed() }, learned, "imagenet-r")!
+    const numbers = ImageNetSubset.classes("imagenet-r")
+    assert.deepStrictEqual(turned.labels, Int32Array.of(numbers[199]!, numbers[0]!))
     assert.isUndefined(ImageNetSubset.inOrder({ ...set, classes: learned.slice(0, 200) }, learned, "imagenet-r"))
     assert.isUndefined(ImageNetSubset.inOrder(set, learned.slice(1), "imagenet-r"))
   })

@@ -143,6 +143,7 @@ export const robustness = RunPlace.command("robustness", { network: "networks", 
         measure: "top-1",
         clean: given.split,
         alexnetClean: given.alexnetError,
+        byOrder: [...new Set(found.flatMap(({ matching, test }) => matching === "order" ? [test.name] : []))],
         sets: found.flatMap((one) => {
           const { result: { paper, split: name }, test: { corruption } } = one
           return corruption === undefined ? [{ name, ...figureOf(one), ...(paper === undefined ? {} : { paper }) }] : []

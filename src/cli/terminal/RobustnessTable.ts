@@ -1,6 +1,6 @@
 /** The robustness of a network on the terminal: sets of images, then kinds of corruption by severity. */
 import * as PaperTables from "../../domain/evaluation/PaperTables.ts"
-import type { RobustnessReport } from "../../domain/evaluation/RobustnessReport.ts"
+import { type RobustnessReport, warning } from "../../domain/evaluation/RobustnessReport.ts"
 import * as Print from "./Print.ts"
 
 const { percent } = Print
@@ -43,9 +43,12 @@ const corruptions = ({ corruptions: figures, kinds, mce, measure, relativeMce }:
   }`
 }
 
-/** Renders both tables, as far as there are figures. */
-export const render = (report: RobustnessReport): string =>
-  [
+/** Renders both tables, as far as there are figures, and what limits them. */
+export const render = (report: RobustnessReport): string => {
+  const limit = warning(report)
+  return [
     ...(report.sets.length === 0 ? [] : [sets(report)]),
-    ...(report.corruptions.length === 0 ? [] : [corruptions(report)])
+    ...(report.corruptions.length === 0 ? [] : [corruptions(report)]),
+    ...(limit === undefined ? [] : [limit])
   ].join("\n\n")
+}

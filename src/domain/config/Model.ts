@@ -21,10 +21,11 @@ export const Tokenizer = Schema.TaggedStruct("Tokenizer", { config: TokenizerCon
 /** A pretrained network, with the number of codes that it predicts. */
 export const Backbone = Schema.TaggedStruct("Backbone", { config: PretrainConfig, codes: Quantity.Count })
 
-/** A classifier and the names of its classes. */
+/** A classifier and the names of its classes, with their WordNet numbers if these are known beside the names. */
 export const Classifier = Schema.TaggedStruct("Classifier", {
   config: FinetuneConfig,
-  classes: Schema.Array(Schema.String).check(Schema.isMinLength(1))
+  classes: Schema.Array(Schema.String).check(Schema.isMinLength(1)),
+  synsets: Schema.optionalKey(Schema.Array(Schema.String))
 })
 
 /** Any of the three models. */

@@ -50,18 +50,47 @@ export const select = (logits: Float32Array, subset: Subset): Float32Array =>
 const WORDNET = /^n\d{8}$/
 
 /**
- * Numbers the classes of a set by the order of their WordNet numbers, for a classifier of the 1000 classes under other names. A
- * subset has 200 folders. It is `undefined` unless the classes are as many WordNet numbers.
+ * Returns the WordNet numbers of classes: the `synsets` that are known beside their names, or the names if they are such numbers.
+ * It is `undefined` unless each class has its own.
  */
-export const inOrder = <S extends Labelled>(
+export const numbersOf = (
+  { classes, synsets = classes }: { readonly classes: ReadonlyArray<string>; readonly synsets?: ReadonlyArray<string> }
+): ReadonlyArray<string> | undefined =>
+  synsets.length === classes.length && new Set(synsets).size === synsets.length &&
+    synsets.every((number) => WORDNET.test(number))
+    ? synsets
+    : undefined
+
+/** Returns the first name that is no WordNet number. */
+export const unnumbered = (names: ReadonlyArray<string>): string | undefined =>
+  names.find((name) => !WORDNET.test(name))
+
+/**
+ * Returns the places of a subset's classes, ascending, in a list of the WordNet numbers of all 1000 classes. The list may have any
+ * order. It is `undefined` unless there are 1000.
+ */
+export const places = (numbers: ReadonlyArray<string>, subset: Subset): Int32Array | undefined => {
+  if (numbers.length !== CLASSES) return undefined
+  const ordered = numbers.toSorted()
+  const chosen = new Set(Array.from(classes(subset), (number) => ordered[number]!))
+  return Int32Array.from(numbers.keys()).filter((place) => chosen.has(numbers[place]!))
+}
+
+/**
+ * Numbers the classes of a set by the order of their WordNet numbers, for a classifier of the 1000 classes whose own WordNet numbers
+ * are not known. Its classes are taken to be in this order. A subset has 200 folders. It is `undefined` unless the classes are as
+ * many WordNet numbers.
+ */
+export const inOrder = <S extends Labelled & { readonly synsets?: ReadonlyArray<string> }>(
   set: S,
   learned: ReadonlyArray<string>,
   subset: Subset | undefined
 ): S | undefined => {
-  const numbers = subset === undefined ? Int32Array.from({ length: CLASSES }, (_, i) => i) : classes(subset)
-  const fits = learned.length === CLASSES && set.classes.length === numbers.length &&
-    set.classes.every((name, i) => WORDNET.test(name) && (i === 0 || set.classes[i - 1]! < name))
-  if (!fits) return undefined
-  const labels = set.labels.map((label) => numbers[label]!)
-  return { ...set, classes: learned, labels, ...(subset === undefined ? {} : { among: numbers }) }
+  const wanted = subset === undefined ? Int32Array.from({ length: CLASSES }, (_, i) => i) : classes(subset)
+  const numbers = numbersOf(set)
+  if (numbers === undefined || learned.length !== CLASSES || numbers.length !== wanted.length) return undefined
+  const ranks = new Map(numbers.toSorted().map((number, rank) => [number, wanted[rank]!]))
+  const numberOf = (label: number) => ranks.get(numbers[label]!)!
+  const among = subset === undefined ? set.among?.map(numberOf) : wanted
+  return { ...set, classes: learned, labels: set.labels.map(numberOf), ...(among === undefined ? {} : { among }) }
 }

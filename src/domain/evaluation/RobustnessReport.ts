@@ -16,7 +16,7 @@
  * assert.ok(Math.abs(report.kinds[0]!.error - 0.3) < 1e-12)
  * ```
  */
-import { Schema } from "effect"
+import { Array as Arr, Schema } from "effect"
 import * as Corruption from "../corruptions/Corruption.ts"
 import * as Quantity from "../values/Quantity.ts"
 import * as CorruptionError from "./CorruptionError.ts"
@@ -49,6 +49,8 @@ export const RobustnessReport = Schema.Struct({
   /** The meaning of a share: the top-1 accuracy of a classifier, or the share of a tokenizer's codes that change. */
   measure: Schema.Literals(["top-1", "changed codes"]),
   sets: Schema.Array(SetFigure),
+  /** The sets whose classes were matched with those of the classifier by the order of WordNet numbers alone. */
+  byOrder: Schema.optionalKey(Schema.NonEmptyArray(Schema.String)),
   corruptions: Schema.Array(CorruptedFigure),
   /** For each kind, the mean over its severities: the error or the share of changed codes, and the corruption errors. */
   kinds: Schema.Array(Schema.Struct({
@@ -68,16 +70,25 @@ export type RobustnessReport = typeof RobustnessReport.Type
 const present = <const K extends string>(key: K, value: number | undefined) =>
   (value === undefined ? {} : { [key]: value }) as { readonly [P in K]?: number }
 
+/** Returns the sentence on sets that were matched by order alone. */
+export const warning = ({ byOrder }: RobustnessReport): string | undefined =>
+  byOrder &&
+  `The classifier keeps no WordNet numbers of its classes. On ${
+      byOrder.join(", ")
+    } they are taken to be in the order of ` +
+    "these numbers. If they are not, the figures are wrong."
+
 /** Makes the report of figures. `clean` is the name of the set that the corrupted images are made of. */
 export const make = (figures: {
   readonly network: string
   readonly measure: RobustnessReport["measure"]
   readonly sets: ReadonlyArray<SetFigure>
   readonly corruptions: ReadonlyArray<CorruptedFigure>
+  readonly byOrder?: ReadonlyArray<string>
   readonly clean?: string | undefined
   readonly alexnetClean?: number | undefined
 }): RobustnessReport => {
-  const { alexnetClean = CorruptionError.ALEXNET_CLEAN, clean, ...found } = figures
+  const { alexnetClean = CorruptionError.ALEXNET_CLEAN, byOrder = [], clean, ...found } = figures
   const isClassifier = found.measure === "top-1"
   const byKind = Map.groupBy(found.corruptions, ({ kind }) => kind)
   const severities = new Map(Array.from(byKind, ([kind, figures]) => [
@@ -91,6 +102,7 @@ export const make = (figures: {
   })
   return {
     ...found,
+    ...(Arr.isReadonlyArrayNonEmpty(byOrder) ? { byOrder } : {}),
     kinds: Array.from(errors, ([kind, { ce, mean, relativeCe }]) => ({
       kind,
       error: mean,

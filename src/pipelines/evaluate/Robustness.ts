@@ -1,5 +1,5 @@
 /** The robustness of classifiers and tokenizers: unusual and corrupted images. */
-import { Effect, Option, RcMap } from "effect"
+import { Effect, Option, RcMap, Result } from "effect"
 import type { Corruption } from "../../domain/corruptions/Corruption.ts"
 import * as Accuracy from "../../domain/evaluation/Accuracy.ts"
 import * as Classes from "../../domain/evaluation/Classes.ts"
@@ -57,20 +57,59 @@ export interface ClassifierOptions extends RobustnessOptions {
 export interface Tested {
   readonly test: Test
   readonly result: Results.Result
-}
-
-const matched = (classifier: Classifier, set: ImageSet, part: ImageNetSubset.Subset | undefined) => {
-  const learned = { name: "the classifier", classes: classifier.classes }
-  const known = new Set(classifier.classes)
-  const named = set.classes.every((name) => known.has(name))
-  const numbered = named ? undefined : ImageNetSubset.inOrder(set, classifier.classes, part)
-  const rule = part === undefined ? "fewer" : "subset"
-  return Effect.fromResult(Classes.meet(learned, numbered ?? set, rule))
+  /** What its classes were matched by. */
+  readonly matching: Matching
 }
 
 /**
- * Measures a classifier by several tests, one after another and a few images at a time. Classes are matched by name. If the
- * classifier has other names, the folders of ImageNet's test sets are matched by the order of their WordNet numbers.
+ * The information that classes are matched by: their WordNet numbers, their names, or only the order of the WordNet numbers. A
+ * figure by `order` is wrong if the classifier has its classes in another order.
+ */
+export type Matching = "numbers" | "names" | "order"
+
+const ruleOf = (part: ImageNetSubset.Subset | undefined): Classes.Rule => part === undefined ? "fewer" : "subset"
+
+const byNumbers = (
+  [learned, given]: readonly [learned: ReadonlyArray<string>, given: ReadonlyArray<string>],
+  set: ImageSet,
+  part: ImageNetSubset.Subset | undefined
+) =>
+  Result.flatMap(
+    Classes.meet({ name: "the classifier", classes: learned }, { ...set, classes: given }, ruleOf(part)),
+    (met): Result.Result<Classes.Met<ImageSet>, Classes.ClassesError> => {
+      const among = part && ImageNetSubset.places(learned, part)
+      if (part === undefined || among === undefined) return Result.succeed(met)
+      const allowed = new Set(among)
+      const wanted = Array.from(among, (place) => learned[place]!)
+      const unknown = [...new Set(met.labels)].filter((label) => !allowed.has(label)).map((label) => learned[label]!)
+      return unknown.length === 0
+        ? Result.succeed({ ...met, among })
+        : Result.fail(
+          new Classes.ClassesError({
+            split: set.name,
+            reason: new Classes.ClassesDiffer({ learned: part, wanted, given, unknown, missing: [] })
+          })
+        )
+    }
+  )
+
+const match = (classifier: Classifier, set: ImageSet, part: ImageNetSubset.Subset | undefined) => {
+  const [own, given] = [ImageNetSubset.numbersOf(classifier), ImageNetSubset.numbersOf(set)]
+  const learned = { name: "the classifier", classes: classifier.classes }
+  const known = new Set(classifier.classes)
+  const ordered = set.classes.every((name) => known.has(name))
+    ? undefined
+    : ImageNetSubset.inOrder(set, classifier.classes, part)
+  const hasNumbers = own !== undefined && given !== undefined
+  const by: Matching = hasNumbers ? "numbers" : ordered === undefined ? "names" : "order"
+  const met = hasNumbers ? byNumbers([own, given], set, part) : Classes.meet(learned, ordered ?? set, ruleOf(part))
+  return Effect.map(Effect.fromResult(met), (met) => ({ by, met }))
+}
+
+/**
+ * Measures a classifier by several tests, one after another and a few images at a time. Classes are matched by their WordNet
+ * numbers if the classifier and the images have them, otherwise by name. If the classifier has neither, the folders of ImageNet's
+ * test sets are matched by the order of their WordNet numbers. A message then says so, and so does the result.
  *
  * Fails with `ClassesError` if classes do not match, with `ResultsError` if the folder cannot be read or written, and as the
  * engine and the images fail.
@@ -80,13 +119,14 @@ export const robustness = Effect.fn("patchword.robustness")(
     yield* Effect.annotateCurrentSpan("patchword.splits", tests.map(({ name }) => name))
     const { folder, frost = [], network, seed = 0, train } = options
     const { config, tensors } = classifier
-    const { report } = yield* Progress
+    const { message, report } = yield* Progress
     const { about: engine } = yield* Engine
     const computedOn = Json.canonical(ComputedOn.of(engine))
     const kept = Option.isNone(folder) ? [] : yield* Results.read(folder.value)
     // Sets are loaded one after another, and mostly have one size.
     const opened = yield* RcMap.make({ lookup: (images: number) => Logits.open(classifier, images) })
     const weights = Weights.digest(tensors)
+    const told = new Set<string>()
     return yield* Effect.forEach(
       tests,
       Effect.fnUntraced(function*(test, index) {
@@ -98,7 +138,16 @@ export const robustness = Effect.fn("patchword.robustness")(
           : corruption === undefined
           ? loaded
           : { ...loaded, name: `${name}/${corruption.kind}/${corruption.severity}` }
+        const { by: matching, met } = yield* match(classifier, set, part)
+        if (matching === "order" && !told.has(name)) {
+          told.add(name)
+          yield* message(
+            `${name}: the classifier keeps no WordNet numbers of its classes. Its ${classifier.classes.length} classes are taken to ` +
+              "be in the order of these numbers. If they are not, the figure is wrong: fine-tune it again with synsets"
+          )
+        }
         const settings = {
+          matching,
           corruption: corruption === undefined ? null : { ...corruption, stored },
           subset: part ?? null,
           ...(made ? { seed } : {})
@@ -111,10 +160,9 @@ export const robustness = Effect.fn("patchword.robustness")(
         const done = (result: Results.Result) =>
           Effect.as(
             report({ stage: "robustness", step: index + 1, total: tests.length, metrics: { top1: result.top1 } }),
-            { test, result } satisfies Tested
+            { test, result, matching } satisfies Tested
           )
         if (before !== undefined) return yield* done(before)
-        const met = yield* matched(classifier, set, part)
         const { add, figure } = Accuracy.tally(met)
         const logitsOf = yield* RcMap.get(opened, Logits.batchSize(met.set))
         yield* logitsOf(

@@ -1,6 +1,6 @@
 /** The robustness of a network as one self-contained HTML page: a plot, and a table. It has no script. */
 import * as PaperTables from "../../domain/evaluation/PaperTables.ts"
-import type { RobustnessReport } from "../../domain/evaluation/RobustnessReport.ts"
+import { type RobustnessReport, warning } from "../../domain/evaluation/RobustnessReport.ts"
 import { type Html, html } from "./Html.ts"
 import * as Numbers from "./Numbers.ts"
 import * as PlainPage from "./PlainPage.ts"
@@ -159,12 +159,15 @@ const own = `
 `
 
 /** Renders the page. */
-export const render = (report: RobustnessReport): string =>
-  PlainPage.render({
+export const render = (report: RobustnessReport): string => {
+  const limit = warning(report)
+  return PlainPage.render({
     title: `robustness of ${report.network}`,
     heading: `Robustness of ${report.network}`,
     style: own,
     main: html`${plot(report)}
+${limit === undefined ? undefined : html`<p class="note">${limit}</p>`}
 ${sets(report)}
 ${corruptions(report)}`
   })
+}

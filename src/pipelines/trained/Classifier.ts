@@ -24,6 +24,8 @@ import * as VitSizes from "./VitSizes.ts"
 export interface Classifier {
   readonly config: FinetuneConfig
   readonly classes: ReadonlyArray<string>
+  /** The WordNet numbers of the classes, if they are known beside the names. */
+  readonly synsets?: ReadonlyArray<string>
   readonly tensors: Weights.Tensors
 }
 

@@ -108,7 +108,7 @@ const annotation = (data: Uint8Array, width: number, orientation = 1) => {
 const colours = chunk("PLTE", Buffer.from(Array.from({ length: 3 * 256 }, (_, i) => (i * 31) % 256)))
 const opaque = chunk("tRNS", Buffer.from([0, 0, 9]))
 
-const ALL = Array.from({ length: 1000 }, (_, i) => `n${String(i).padStart(3, "0")} thing ${i}\n`).join("")
+const ALL = Array.from({ length: 1000 }, (_, i) => `n${String(i).padStart(8, "0")} thing ${i}\n`)
 
 describe("Images.layerManifest", () => {
   it.effect.each(["images.yaml", "words.txt", "train.txt"])("opens no %s that is no file", (name) =>
@@ -202,7 +202,7 @@ describe("Images.layerManifest", () => {
 
   it.effect("keeps the labels of all 1000 classes in a subset, and refuses others", () => {
     const [inside = 0] = ImageNetSubset.classes("imagenet-a")
-    const folder = (label: number) => `n${String(label).padStart(3, "0")}`
+    const folder = (label: number) => `n${String(label).padStart(8, "0")}`
     const manifest = [
       "synsets: words.txt",
       "splits:",
@@ -211,9 +211,9 @@ describe("Images.layerManifest", () => {
     ].join("\n")
     const lists = {
       "right.txt": `some/n02/0.png ${folder(inside)}\n`,
-      "wrong.txt": `some/n02/0.png ${folder(inside)}\nsome/n02/1.png n000\n`
+      "wrong.txt": `some/n02/0.png ${folder(inside)}\nsome/n02/1.png n00000000\n`
     }
-    return withManifest(manifest, { ...lists, "words.txt": ALL }, (layer) =>
+    return withManifest(manifest, { ...lists, "words.txt": ALL.join("") }, (layer) =>
       Effect.gen(function*() {
         const right = yield* load(layer, "right")
         assert.strictEqual(right.classes.length, 1000)
@@ -230,7 +230,7 @@ describe("Images.layerManifest", () => {
         outside[999] = outside[1999] = 2
         assert.deepInclude(Accuracy.measure(met, outside), { classes: 200, top1: 1 })
         const message = yield* refused(load(layer, "wrong"), "LabelUnknown", 65)
-        assert.include(message, "some/n02/1.png has the label \"n000\", which is none of the 200 classes")
+        assert.include(message, "some/n02/1.png has the label \"n00000000\", which is none of the 200 classes")
       }))
   })
 
@@ -334,6 +334,68 @@ describe("Images.layerManifest", () => {
         )
       })
   )
+
+  it.effect("chooses the classes of a subset by their WordNet numbers, in any order of the list", () => {
+    const shuffled = ALL.map((_, i) => ALL[(i * 389 + 11) % 1000]!)
+    const [, inside = 0] = ImageNetSubset.classes("imagenet-a")
+    const number = ALL[inside]!.split(" ")[0]!
+    const lists = { "list.txt": `some/n02/0.png ${number}\n` }
+    const split = "splits: { a: { list: list.txt, subset: imagenet-a } }"
+    return Effect.gen(function*() {
+      for (const given of ["synsets", "classes"]) {
+        const lines = given === "synsets"
+          ? shuffled.join("")
+          : shuffled.map((line) => `${line.split(" ")[0]}\n`).join("")
+        yield* withManifest(
+          `${given}: words.txt\n${split}`,
+          { ...lists, "words.txt": lines },
+          (layer) =>
+            Effect.map(load(layer, "a"), ({ among, classes, labels, synsets }) => {
+              assert.strictEqual(shuffled[labels[0]!], ALL[inside])
+              assert.deepStrictEqual(
+                Array.from(among!, (place) => shuffled[place]!).toSorted(),
+                Array.from(ImageNetSubset.classes("imagenet-a"), (place) => ALL[place]!)
+              )
+              assert.strictEqual((synsets ?? classes)[labels[0]!], number)
+            })
+        )
+      }
+    })
+  })
+
+  it.effect("refuses a subset of classes without WordNet numbers", () =>
+    withManifest(
+      "classes: words.txt\nsplits: { a: { list: list.txt, subset: imagenet-a } }",
+      { "words.txt": ALL.map((_, i) => `thing-${i}\n`).join(""), "list.txt": "some/n02/0.png thing-6\n" },
+      (layer) =>
+        Effect.map(refused(load(layer, "a"), "ConfigError", 64), (message) =>
+          assert.include(
+            message,
+            "splits.a.subset: expected the WordNet number of each class, such as n01440764, got \"thing-0\"; give synsets"
+          ))
+    ))
+
+  it.effect("refuses an image that a list names with two classes, and takes one that it names twice", () =>
+    Effect.gen(function*() {
+      const files = (line: string) => ({ "list.txt": `some/n02/0.png a\nsome/n02/1.png b\n${line}\n` })
+      const manifest = "classes: [a, b]\nsplits: { train: { list: list.txt } }"
+      for (const line of ["some/n02/0.png b", "some/../some/n02/0.png 1"]) {
+        yield* withManifest(
+          manifest,
+          files(line),
+          (layer) =>
+            Effect.map(refused(load(layer), "LabelsUnusable", 65), (message) => {
+              assert.match(message, /list\.txt: /)
+              assert.include(message, "some/n02/0.png is named with the class \"a\" and with the class \"b\"")
+            })
+        )
+      }
+      yield* withManifest(
+        manifest,
+        files("some/n02/0.png 0"),
+        (layer) => Effect.map(load(layer), ({ labels }) => assert.deepStrictEqual([...labels], [0, 1, 0]))
+      )
+    }))
 
   it.effect("refuses a subset of other classes than ImageNet's", () =>
     withManifest(

@@ -36,6 +36,8 @@ export interface ImageSet {
   readonly name: string
   readonly length: number
   readonly classes: ReadonlyArray<string>
+  /** The WordNet numbers of the classes, if they are known beside the names. */
+  readonly synsets?: ReadonlyArray<string>
   /** Class of each image, as an index into `classes`. */
   readonly labels: Int32Array
   /** Source of the labels, as part of a sentence: "the sub-folders of photos". */

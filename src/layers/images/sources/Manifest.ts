@@ -191,6 +191,44 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
     return annotated
   })
 
+  /** Finds the places of a subset's classes by their WordNet numbers. The order of the list tells nothing. */
+  const placesOf = Effect.fnUntraced(function*(
+    split: string,
+    part: ImageNetSubset.Subset,
+    keys: ReadonlyArray<string>
+  ) {
+    const numbers = ImageNetSubset.numbersOf({ classes: keys })
+    const places = numbers && ImageNetSubset.places(numbers, part)
+    if (places !== undefined) return places
+    const message = keys.length === IMAGENET_CLASSES
+      ? `expected the WordNet number of each class, such as n01440764, got ${
+        JSON.stringify(ImageNetSubset.unnumbered(keys))
+      }; give synsets: a file with a line such as "n01440764 tench" for each class, in any order`
+      : `expected the ${IMAGENET_CLASSES} classes of ImageNet, got ${keys.length}`
+    const problem = { path: `splits.${split}.subset`, message }
+    return yield* within(file)(new Config.ConfigError({ source: file, problems: [problem] }))
+  })
+
+  /** Refuses a list that names an image with two classes. */
+  const oneClassEach = Effect.fnUntraced(function*(
+    { classes, images, labels }: {
+      readonly images: ReadonlyArray<{ readonly name: string }>
+      readonly classes: ReadonlyArray<string>
+      readonly labels: Int32Array
+    }
+  ) {
+    const seen = new Map<string, number>()
+    for (const [index, { name }] of images.entries()) {
+      const image = path.normalize(name)
+      const [before, label] = [seen.get(image), labels[index]!]
+      if (before !== undefined && before !== label) {
+        const problem = `${image} is named with the class "${classes[before]}" and with the class "${classes[label]}"`
+        return yield* new LabelsUnusable({ problem, remedy: "keep one of both lines" })
+      }
+      seen.set(image, label)
+    }
+  })
+
   const load = Effect.fnUntraced(function*(split: string) {
     const described = splitsBy.get(split)
     if (described === undefined) return yield* within(file)(new UnknownSplit({ split, splits }))
@@ -201,19 +239,19 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
     const every = known === undefined ? yield* everyLabel : new Set<Label.Label>()
     const idle = known === undefined ? Scan.emptyFolders(folders, every) : []
     const numbered = yield* within(folder)(Labels.number({ labels: read, describe, known, every, source }))
-    if (described.subset !== undefined) {
-      const count = (known ?? numbered).classes.length
-      if (count !== IMAGENET_CLASSES) {
-        const message = `expected the ${IMAGENET_CLASSES} classes of ImageNet, got ${count}`
-        const problem = { path: `splits.${split}.subset`, message }
-        return yield* within(file)(new Config.ConfigError({ source: file, problems: [problem] }))
-      }
-      const allowed = ImageNetSubset.mask(described.subset)
-      const wrong = numbered.labels.findIndex((label) => allowed[label] !== 1)
+    if (described.list !== undefined) {
+      const named = { images, classes: known?.classes ?? numbered.classes, labels: numbered.labels }
+      yield* within(at(described.list))(oneClassEach(named))
+    }
+    const among = described.subset === undefined
+      ? undefined
+      : yield* placesOf(split, described.subset, known?.keys ?? numbered.classes)
+    if (among !== undefined) {
+      const allowed = new Set(among)
+      const wrong = numbered.labels.findIndex((label) => !allowed.has(label))
       if (wrong !== -1) {
-        const classes = ImageNetSubset.classes(described.subset).length
         const label = String(read[wrong] ?? "")
-        return yield* within(folder)(new LabelUnknown({ image: describe(wrong), label, classes }))
+        return yield* within(folder)(new LabelUnknown({ image: describe(wrong), label, classes: among.length }))
       }
     }
     const listing = scan.listing({ split, folder, ...numbered, images, leftOut: [...leftOut, ...idle] })
@@ -224,9 +262,14 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
     const made = yield* makeSet(
       annotated === undefined ? listing : { ...listing, verify: (index) => annotated.of(describe(index)) }
     )
-    const set: ImageSet = described.subset === undefined
-      ? made
-      : { ...made, among: ImageNetSubset.classes(described.subset) }
+    const synsets = manifest.synsets === undefined || known === undefined
+      ? undefined
+      : ImageNetSubset.numbersOf({ classes: known.keys })
+    const set: ImageSet = {
+      ...made,
+      ...(synsets === undefined ? {} : { synsets }),
+      ...(among === undefined ? {} : { among })
+    }
     return annotated === undefined ? set : yield* annotate(set, annotated, pixelClasses)
   })
 
