@@ -3,7 +3,7 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import { ConfigProvider, Console, Context, Effect, Exit, Layer, Runtime } from "effect"
 import { Argument, Command } from "effect/cli"
 import * as WorkflowEngine from "effect/workflow/WorkflowEngine"
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll } from "vitest"
@@ -119,7 +119,10 @@ layer(machine, { excludeTestServices: true })("an address of object storage", (i
         yield* said("runs", "list", "s3://bucket/runs"),
         /^run {19}state +stage .*\ns3:\/\/bucket\/runs\/one {2}finished /
       )
-      assert.strictEqual(yield* said("runs", "list", "s3://bucket/none"), "no runs in s3://bucket/none")
+      assert.deepInclude(yield* refused("runs", "list", "s3://bucket/none"), {
+        message: "s3://bucket/none: there is no run; choose another address",
+        code: 66
+      })
       yield* found("runs", "tag", one, "paper")
       yield* found("runs", "note", one, "s3://bucket/elsewhere")
       const shown = yield* found("runs", "show", one)
@@ -181,21 +184,115 @@ layer(machine, { excludeTestServices: true })("an address of object storage", (i
         assert.match(message, /^--[\w-]+: expected a place on this machine, got (?:clip:)?s3:\/\/bucket\//)
         assert.strictEqual(code, 64)
       }
-      for (const out of ["S3://bucket/runs/two", "s3:/bucket/runs/two", "s3://bucket", "s3://bucket/"]) {
+      const places = ["S3://bucket/runs/two", "s3:/bucket/runs/two", "s3://bucket", "s3://bucket/", "s3://bucket/b//c"]
+      for (const out of places) {
         const { code, message } = yield* refused("tokenizer", "train", ...common, "--out", out)
         assert.match(message, /^--out: expected s3:\/\/BUCKET\/PREFIX, got s3:\//i)
         assert.strictEqual(code, 64)
       }
       assert.strictEqual((yield* refused("runs", "show", "S3://bucket/runs/one")).code, 64)
       assert.deepInclude(yield* refused("runs", "list", "s3://"), {
-        message: "--folders: expected s3://BUCKET/PREFIX, got s3://; write the address like this",
+        message:
+          "--folders: expected s3://BUCKET/PREFIX, got s3://; write the address like this, with one / between its parts and without the parts . " +
+          "and ..",
         code: 64
       })
-      assert.deepInclude(yield* refused("encode", "s3://bucket/none", ...images), {
-        message: "s3://bucket/none: there is no run; restore it, or choose another address",
-        code: 65
+      for (
+        const words of [["encode"], ["runs", "show"], ["inspect"], ["pretrain", ...common, "--out", one, "--tokenizer"]]
+      ) {
+        assert.deepStrictEqual(yield* refused(...words, "s3://bucket/none"), {
+          message: "s3://bucket/none: there is no run; choose another address",
+          code: 66
+        })
+      }
+      assert.deepStrictEqual(yield* refused("tokenizer", "train", ...common, "--out", `${one}/stages`), {
+        message: `${one}/stages: this address lies in the run ${one}; choose an address outside of it`,
+        code: 73
       })
       assert.strictEqual((yield* refused("runs", "list", "s3://other/runs")).code, 69)
+    }))
+
+  it.effect("keeps its runs apart in a list, and is only read by verbs that read", () =>
+    Effect.gen(function*() {
+      const server = yield* Storage
+      const copy = (name: string) => {
+        for (const [key, content] of server.objects) {
+          if (key.startsWith("bucket/runs/one/")) server.objects.set(key.replace("runs/one/", `many/${name}/`), content)
+        }
+      }
+      const names = ["b/c", "Run", "run", "\u00e9", "e\u0301"]
+      for (const name of [...names, "b//c"]) copy(name)
+      for (const name of ["bad", "lacking"]) copy(name)
+      server.objects.set("bucket/many/bad/run.json", Buffer.from("{}"))
+      for (const key of server.objects.keys()) {
+        if (key.startsWith("bucket/many/lacking/files/")) server.objects.delete(key)
+      }
+      const before = new Map(server.objects)
+      const told: Array<string> = []
+      const { runs } = yield* hearing(told)(found("runs", "list", "s3://bucket/many"))
+      const paths = (runs as ReadonlyArray<{ readonly path: string }>).map(({ path }) => path)
+      assert.sameMembers(paths, names.map((name) => `s3://bucket/many/${name}`))
+      const lines = told.filter((line) => line.startsWith("left out: "))
+      assert.include(lines.join("\n"), "s3://bucket/many/b//c has a part that is empty, . or ..")
+      assert.include(lines.join("\n"), "s3://bucket/many/bad/run.json: it is no list of the files of a run")
+      assert.match(lines.join("\n"), /s3:\/\/bucket\/many\/lacking\/files\/\S+: it is missing/)
+      assert.strictEqual(lines.length, 3)
+
+      const many = Argument.variadic(Argument.String("runs"))
+      const writing = RunPlace.command("look", { runs: "networks" }, { runs: many }, (given) =>
+        Effect.gen(function*() {
+          const [list] = given.runs
+          const files = Object.keys(filesOf(list!)).filter((name) => name.endsWith("config.json"))
+          assert.strictEqual(files.length, names.length)
+          assert.strictEqual(new Set(files.map((name) => name.normalize().toLowerCase())).size, names.length)
+          for (const name of files) writeFileSync(join(list!, name.replace("config.json", "notes.jsonl")), "changed\n")
+          const renew = (yield* RunPlace.Renewal)!
+          for (const key of server.objects.keys()) if (key.startsWith("bucket/many/b/c/")) server.objects.delete(key)
+          copy("later")
+          yield* renew
+          yield* renew
+          const now = Object.keys(filesOf(list!)).filter((name) => name.endsWith("config.json"))
+          assert.strictEqual(now.length, names.length)
+          assert.include(now, "later/config.json")
+          assert.notInclude(now, "b/c/config.json")
+        }))
+      const renewing: Array<string> = []
+      yield* Effect.orDie(Command.runWith(writing, { version: "0" })(["s3://bucket/many"])).pipe(
+        Effect.provideService(Console.Console, { ...globalThis.console, error: (text: string) => renewing.push(text) })
+      )
+      assert.deepStrictEqual(renewing.filter((line) => line.startsWith("not renewed")), [
+        "not renewed: s3://bucket/many/b/c: there is no run"
+      ])
+      yield* found("runs", "show", "s3://bucket/many/Run")
+      for (const [key, content] of before) {
+        if (!key.startsWith("bucket/many/b/c/")) assert.isTrue(server.objects.get(key) === content, key)
+      }
+      for (const key of server.objects.keys()) if (key.startsWith("bucket/many/")) server.objects.delete(key)
+    }))
+
+  it.effect("is said to be trained when the training begins", () =>
+    Effect.gen(function*() {
+      const told: Array<string> = []
+      const wrong = ["--set", "tokenizer.optimizer.lr=0.5", "--out", one]
+      yield* hearing(told)(Effect.flip(said("tokenizer", "train", ...common, ...wrong)))
+      assert.notInclude(told.join("\n"), "is trained in a copy")
+    }))
+
+  it.effect("that is lost at the end of a training is told once, with the place of the last changes", () =>
+    Effect.gen(function*() {
+      const server = yield* Storage
+      const url = "s3://bucket/runs/lost"
+      const told: Array<string> = []
+      const losing = recording([], () => Effect.sync(() => void (server.before = () => "refuse")))
+      const { message } = yield* hearing(told)(
+        Effect.provideService(refused("tokenizer", "train", ...common, "--out", url), Progress.Progress, losing)
+      ).pipe(Effect.ensuring(Effect.sync(() => void (server.before = () => undefined))))
+      assert.include(message, "the server refused (403")
+      const text = told.join("\n")
+      assert.strictEqual(text.split("the server refused").length, 2)
+      assert.match(text, /the last changes were not stored\. They are in \S+kept-\w+\/0\/bucket\/runs\/lost\./)
+      rmSync(at("caches", "patchword", "storage"), { recursive: true })
+      for (const key of server.objects.keys()) if (key.startsWith("bucket/runs/lost/")) server.objects.delete(key)
     }))
 
   it.effect("is as it was where a command is refused, whatever for", () =>

@@ -19,7 +19,7 @@ import * as Classified from "../terminal/Classified.ts"
 import * as Failure from "../terminal/Failure.ts"
 
 /** The command. */
-export const evaluate = RunPlace.command("evaluate", { network: "networks", out: "networks" }, {
+export const evaluate = RunPlace.command("evaluate", { network: "measured", out: "measured" }, {
   network: Argument.String("network").pipe(
     Argument.withDescription(
       "a run with a classifier, RUN/STAGE, a file of weights, or a folder of the Hugging Face Hub"

@@ -57,7 +57,7 @@ const chosen = Effect.fnUntraced(function*(path: string) {
 })
 
 /** The command. */
-export const robustness = RunPlace.command("robustness", { network: "networks", out: "networks" }, {
+export const robustness = RunPlace.command("robustness", { network: "measured", out: "measured" }, {
   network: Argument.String("network").pipe(
     Argument.withDescription(
       "a run with a classifier, RUN/STAGE, a file of weights, or a folder of the Hugging Face Hub; or a tokenizer"

@@ -143,7 +143,7 @@ const best = RunPlace.command("best", { folders: "facts" }, {
     ])
   )
 
-const batch = RunPlace.command("batch", { run: "all" }, {
+const batch = RunPlace.command("batch", { run: "examined" }, {
   run,
   ...EngineFlags.flags,
   out: Flag.File("out").pipe(Described.optional("a page with the images, .html", "prints the shares alone")),
@@ -191,7 +191,7 @@ const told = Effect.fnUntraced(function*(folder: string, json: boolean) {
   yield* Console.log(RunsText.noted(folder, tags, notes))
 })
 
-const tag = RunPlace.command("tag", { run: "facts", tags: "text" }, {
+const tag = RunPlace.command("tag", { run: "noted", tags: "text" }, {
   run,
   tags: Argument.String("tags").pipe(
     Argument.withDescription("tags to add, of letters, digits, _, -, . and : (default: prints those there are)"),
@@ -212,7 +212,7 @@ const tag = RunPlace.command("tag", { run: "facts", tags: "text" }, {
     ])
   )
 
-const note = RunPlace.command("note", { run: "facts", text: "text", remove: "text" }, {
+const note = RunPlace.command("note", { run: "noted", text: "text", remove: "text" }, {
   run,
   text: Argument.String("text").pipe(
     Argument.withDescription("a note to add (default: prints those there are)"),

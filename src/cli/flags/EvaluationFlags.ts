@@ -54,4 +54,4 @@ export const splits = Effect.fnUntraced(function*(flags: EvaluationFlags) {
 })
 
 /** The uses of runs in {@link flags}. */
-export const uses = { network: "networks", out: "networks" } as const
+export const uses = { network: "measured", out: "measured" } as const

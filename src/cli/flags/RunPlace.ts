@@ -2,7 +2,7 @@
  * Addresses of object storage on the command line. Where a verb takes a run, it takes `s3://BUCKET/PREFIX` too: the run is copied into a
  * folder for as long as the verb works, and what the verb changes there is stored.
  */
-import { Console, Context, Effect, Exit, type FileSystem, Option, Path, Schema } from "effect"
+import { Cause, Console, Context, Effect, Exit, type FileSystem, Option, Path, Schema } from "effect"
 import { Command } from "effect/cli"
 import { escape } from "effect/RegExp"
 import * as Config from "../../domain/config/Config.ts"
@@ -19,27 +19,61 @@ import * as Words from "./Words.ts"
 /**
  * The use of a run by a verb.
  *
- * | use | of the run |
- * | --- | --- |
- * | `facts` | what a list of runs tells |
- * | `networks` | all but its checkpoints |
- * | `all` | all |
- * | `owned` | all, by the verb that trains it: nobody else may |
+ * | use | of the run | adds to it |
+ * | --- | --- | --- |
+ * | `facts` | what a list of runs tells | no |
+ * | `networks` | all but its checkpoints | no |
+ * | `all` | all | no |
+ * | `noted` | as `facts` | yes |
+ * | `measured` | as `networks` | yes |
+ * | `examined` | as `all` | yes |
+ * | `owned` | all, by the verb that trains it: nobody else may | yes |
  *
- * A list of places takes an address below which there are several runs. `text` is no place.
+ * Nothing is stored of a verb that does not add. A list of places takes an address below which there are several runs. `text` is no
+ * place.
  */
-export type Use = "facts" | "networks" | "all" | "owned" | "text"
+export type Use = "facts" | "networks" | "all" | "noted" | "measured" | "examined" | "owned" | "text"
 
 /** The uses of the places that a verb is given, by the names of the flags and arguments. */
 export type Uses<G> = { readonly [K in keyof G]?: Use }
 
-const PARTS: Readonly<Record<Use, (name: string) => RemoteRuns.Part>> = {
-  facts: (name) => /\.jsonl?$/.test(name) ? "whole" : /^stages\/[^/]+$/.test(name) ? "head" : "name",
-  networks: (name) => /^checkpoints\/.*\.safetensors$/.test(name) ? "name" : "whole",
-  all: () => "whole",
-  owned: () => "whole",
-  text: () => "whole"
+type PartOf = (name: string) => RemoteRuns.Part
+
+const facts: PartOf = (name) => /\.jsonl?$/.test(name) ? "whole" : /^stages\/[^/]+$/.test(name) ? "head" : "name"
+const networks: PartOf = (name) => /^checkpoints\/.*\.safetensors$/.test(name) ? "name" : "whole"
+const all: PartOf = () => "whole"
+
+const PARTS: Readonly<Record<Use, PartOf>> = {
+  facts,
+  networks,
+  all,
+  noted: facts,
+  measured: networks,
+  examined: all,
+  owned: all,
+  text: all
 }
+
+const ADDING: ReadonlySet<Use> = new Set(["noted", "measured", "examined", "owned"])
+
+/** Tests whether the copy of one use serves another one, too. */
+const serves = (has: Use, wanted: Use): boolean =>
+  has === "owned" || (PARTS[has] === PARTS[wanted] && (ADDING.has(has) || !ADDING.has(wanted)))
+
+// One copy then serves all uses of a run.
+const ORDER: Readonly<Record<Use, number>> = {
+  owned: 0,
+  noted: 1,
+  measured: 1,
+  examined: 1,
+  facts: 2,
+  networks: 2,
+  all: 2,
+  text: 2
+}
+
+/** A name that disks keep apart from all others, also if they ignore case or normalise Unicode. */
+const PLAIN = /^(?!(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$))[a-z0-9](?:[a-z0-9._-]*[a-z0-9_-])?$/
 
 /** Shows a text to people, with the addresses of runs in place of the folders of their copies. */
 export const Shown = Context.Reference<(text: string) => string>("patchword/cli/Shown", {
@@ -143,90 +177,159 @@ export const check = Effect.fnUntraced(function*<G>(flags: G, uses: Uses<G>) {
         return yield* Config.refusal(
           flag,
           `expected ${Address.SCHEME}BUCKET/PREFIX, got ${Address.masked(meant)}`,
-          "write the address like this"
+          "write the address like this, with one / between its parts and without the parts . and .."
         )
       }
       const url = Schema.encodeSync(Address.Address)(address.value)
       asked.push({ text, before, url, behind, use, many: Array.isArray(value) })
     }
   }
-  return asked.toSorted((a, b) => Number(b.use === "owned") - Number(a.use === "owned"))
+  return asked.toSorted((a, b) => ORDER[a.use] - ORDER[b.use])
 })
 
 const told = (what: string, { bytes, files }: Pick<RemoteRuns.Copied, "bytes" | "files">) =>
-  Console.error(`${what} (${files} files, ${Memory.show(bytes)})`)
+  `${what} (${files} files, ${Memory.show(bytes)})`
+
+/** An address whose content is in folders. */
+interface Held {
+  readonly url: string
+  readonly use: Use
+  /** The folder of the address, or of one below it. */
+  readonly folderOf: (url: string) => string
+}
+
+interface Copy extends Held, RemoteRuns.Followed {
+  /** True for a run that was found below an address. */
+  readonly inList: boolean
+  readonly removed: Effect.Effect<void>
+}
+
+type Failed = S3.S3Error | Files.FileError
+
+const isGone = (error: Failed): boolean => error._tag === "S3Error" && error.reason._tag === "NoRun"
+
+/** Tests whether an error is about one run, and not about the storage or the disk. */
+const isOfRun = (error: Failed): boolean =>
+  isGone(error) || (error._tag === "S3Error" && error.reason._tag === "Damaged")
 
 /** Opens the runs that addresses name, in folders that are there until the scope closes. */
 const opened = Effect.fnUntraced(function*(asked: ReadonlyArray<Asked>) {
   const path = yield* Path.Path
-  const { makeFolder } = yield* Files.make
+  const { fs, makeFolder } = yield* Files.make
   const { rank } = yield* Ranks.Ranks
   // Most commands need no object storage.
   const RemoteRuns = yield* Effect.promise(() => import("../../layers/storage/RemoteRuns.ts"))
   const work = yield* RemoteRuns.workspace
-  const held: Array<{ readonly url: string; readonly folder: string; readonly use: Use }> = []
-  const copies: Array<RemoteRuns.Followed> = []
-  const lists: Array<Effect.Effect<void, S3.S3Error | Files.FileError, Io>> = []
+  const held = new Set<Held>()
+  const copies = new Set<Copy>()
+  const lists: Array<Effect.Effect<unknown, Failed, Io>> = []
   const keepers = new Map<string, RemoteRuns.Owned>()
 
   /** The folder of an address, in a run that is there already. */
-  const known = (url: string, use: Use) => {
-    const found = held.find((one) =>
-      (one.url === url || url.startsWith(`${one.url}/`)) && (one.use === use || one.use === "owned")
-    )
-    return found && `${found.folder}${url.slice(found.url.length)}`
+  const known = (url: string, use: Use) =>
+    [...held].find((one) => (one.url === url || url.startsWith(`${one.url}/`)) && serves(one.use, use))?.folderOf(url)
+
+  const numbers = new Map<string, number>()
+  const mark = `~${path.basename(work.folder)}`
+  const named = (name: string) => {
+    if (PLAIN.test(name)) return name
+    const number = numbers.get(name) ?? numbers.size
+    numbers.set(name, number)
+    return `${name}~${number}${mark}`
   }
+
+  const said = new Set<string>()
+  const sayOnce = (text: string) =>
+    said.has(text) ? Effect.void : Effect.andThen(Effect.sync(() => said.add(text)), Console.error(text))
 
   const folders = new Map<string, string>()
   for (const [shelf, { before, behind, many, text, url, use: asking }] of asked.entries()) {
     // Rank 0 alone trains the run. The others need its settings and networks, if it has any.
     const use = asking === "owned" && rank > 0 ? "networks" : asking
-    const folderOf = (url: string) => path.join(work.folder, String(shelf), url.slice(Address.SCHEME.length))
-    const folder = folderOf(url)
-    const copied = Effect.fnUntraced(function*(url: string) {
-      const copy = yield* RemoteRuns.copy(url, folderOf(url), PARTS[use])
-      held.push({ url, folder: folderOf(url), use })
-      copies.push(copy)
+    const folder = path.join(work.folder, String(shelf), url.slice(Address.SCHEME.length))
+    const copied = Effect.fnUntraced(function*(url: string, folder: string, inList: boolean) {
+      const removed = Effect.ignore(fs.remove(folder, { recursive: true, force: true }))
+      const followed = yield* Effect.onError(RemoteRuns.copy(url, folder, PARTS[use]), () => removed)
+      const copy: Copy = {
+        ...followed,
+        url,
+        use,
+        folderOf: (inner) => `${folder}${inner.slice(url.length)}`,
+        removed,
+        inList
+      }
+      held.add(copy)
+      copies.add(copy)
       return copy
     })
     if (known(url, use) === undefined && use === "owned") {
+      yield* RemoteRuns.outside(url)
       const owned = yield* RemoteRuns.own(url, { ...work, folder })
-      held.push({ url, folder, use })
-      keepers.set(folder, owned)
-      yield* told(`${url} is trained in a copy, which is stored with each checkpoint`, owned)
+      held.add({ url, use, folderOf: (inner) => `${folder}${inner.slice(url.length)}` })
+      const begun = told(`${url} is trained in a copy, which is stored with each checkpoint`, owned)
+      keepers.set(folder, { ...owned, begin: Effect.tap(owned.begin, () => sayOnce(begun)) })
     } else if (known(url, use) === undefined) {
       const run = Option.getOrElse(yield* RemoteRuns.runOf(url), () => many || asking === "owned" ? undefined : url)
       if (run !== undefined && (run === url || asking !== "owned")) {
-        yield* told(`${run} is read from a copy`, yield* copied(run))
+        const place = path.join(work.folder, String(shelf), run.slice(Address.SCHEME.length))
+        yield* Console.error(told(`${run} is read from a copy`, yield* copied(run, place, false)))
       } else if (many) {
+        const folderOf = (inner: string) =>
+          path.join(folder, ...inner.slice(url.length).split("/").filter((name) => name !== "").map(named))
+        const found = Effect.gen(function*() {
+          const { misnamed, runs } = yield* RemoteRuns.list(url)
+          yield* Effect.forEach(
+            misnamed,
+            (place) => sayOnce(`left out: ${place} has a part that is empty, . or .., so it is no address`),
+            { discard: true }
+          )
+          const held = new Set([...copies].map(({ url }) => url))
+          const added = yield* Effect.forEach(
+            runs.filter((run) => !held.has(run)),
+            (run) =>
+              Effect.catchIf(
+                Effect.map(copied(run, folderOf(run), true), (copy) => [copy]),
+                isOfRun,
+                (error) => Effect.as(sayOnce(`left out: ${error.finding}`), [])
+              )
+          )
+          return added.flat()
+        })
         yield* makeFolder(folder)
-        const found = yield* Effect.forEach(yield* RemoteRuns.list(url), copied)
-        lists.push(
-          Effect.flatMap(RemoteRuns.list(url), (all) =>
-            Effect.forEach(
-              all.filter((one) => held.every(({ url }) => url !== one)),
-              copied,
-              { discard: true }
-            ))
-        )
-        const sum = (of: "bytes" | "files") => found.reduce((all, copy) => all + copy[of], 0)
-        const what = found.length === 1 ? "run is read from a copy" : "runs are read from copies"
-        yield* told(`${url}: ${found.length} ${what}`, { bytes: sum("bytes"), files: sum("files") })
-        held.push({ url, folder, use })
+        const first = yield* found
+        lists.push(Effect.catchIf(found, isOfRun, ({ finding }) => sayOnce(`not renewed: ${finding}`)))
+        const sum = (of: "bytes" | "files") => first.reduce((all, copy) => all + copy[of], 0)
+        const what = first.length === 1 ? "run is read from a copy" : "runs are read from copies"
+        yield* Console.error(told(`${url}: ${first.length} ${what}`, { bytes: sum("bytes"), files: sum("files") }))
+        held.add({ url, use, folderOf })
       }
     }
     folders.set(text, `${before}${known(url, use) ?? folder}${behind}`)
   }
+
+  /** Has a copy follow its run. If a run of a list is gone, its copy goes, too. */
+  const followed = (copy: Copy) =>
+    Effect.catchIf(copy.renew, isOfRun, (error) =>
+      Effect.gen(function*() {
+        yield* sayOnce(`not renewed: ${error.finding}`)
+        if (!copy.inList || !isGone(error)) return
+        held.delete(copy)
+        copies.delete(copy)
+        yield* copy.removed
+      }))
   const copy = new RegExp(`${escape(work.folder)}[/\\\\]\\d+[/\\\\]`, "g")
+  const marks = new RegExp(`~\\d+${escape(mark)}`, "g")
   const context = yield* Effect.context<Io>()
   const renew = Effect.suspend(() =>
     Effect.forEach(
-      [...copies.map(({ renew }) => renew), ...lists],
+      [...[...copies].map(followed), ...lists],
       (one) => Effect.ignore(Effect.provideContext(one, context), { log: true }),
       { discard: true }
     )
   )
-  return { folders, copies, keepers, renew, shown: (text: string) => text.replaceAll(copy, Address.SCHEME) }
+  const shown = (text: string) => text.replaceAll(copy, Address.SCHEME).replaceAll(marks, "")
+  const additions = [...copies].filter(({ use }) => ADDING.has(use))
+  return { folders, additions, keepers, renew, shown }
 })
 
 /** Makes the handler that gets folders in place of addresses. */
@@ -238,16 +341,24 @@ const within = <G, A, R>(
   Effect.gen(function*() {
     const asked = yield* Failure.mapErrors(check(flags, uses))
     if (asked.length === 0) return yield* handle(flags)
-    const { copies, folders, keepers, renew, shown } = yield* Failure.mapErrors(opened(asked))
+    const { additions, folders, keepers, renew, shown } = yield* Failure.mapErrors(opened(asked))
     const local = Object.fromEntries(
       Object.entries(flags as Readonly<Record<string, unknown>>).map(([name, value]) => [name, mapped(value, folders)])
     )
-    const all = (stores: ReadonlyArray<Pick<RemoteRuns.Copied, "store">>) =>
-      Failure.mapErrors(Effect.forEach(stores, ({ store }) => store, { discard: true }))
+    const stored = Failure.mapErrors(
+      Effect.forEach([...additions, ...keepers.values()], ({ store }) => store, { discard: true })
+    )
+    /** Stores what was added before a failure, and tells what it does not tell. */
+    const addedBefore = (cause: Cause.Cause<Failure.Failure>) =>
+      Effect.forEach(additions, ({ store }) =>
+        Effect.catch(store, ({ finding, remedy }) =>
+          Cause.pretty(cause).includes(finding)
+            ? Effect.void
+            : Console.error(`not stored: ${finding}; ${remedy}`)), { discard: true })
     return yield* handle(local as G).pipe(
+      // The end of an owner stores what it has changed, too.
       Effect.onExit((exit) =>
-        // The end of an owner stores what it has changed, too.
-        Exit.isSuccess(exit) ? all([...copies, ...keepers.values()]) : Effect.ignore(all(copies), { log: true })
+        Exit.isSuccess(exit) ? stored : addedBefore(exit.cause)
       ),
       Effect.provideService(RunKeepers, keepers),
       Effect.provideService(Renewal, renew),

@@ -4,8 +4,9 @@ import { Schema, SchemaTransformation } from "effect"
 /** The beginning of an address. */
 export const SCHEME = "s3://"
 
-// As a part of a path such a name leads out of a folder, and as a part of a URL it is taken away.
-const isPlain = (prefix: string): boolean => prefix.split("/").every((name) => name !== "." && name !== "..")
+// Such a part leads out of a folder, or is taken away from a path or a URL. Two addresses would then be one folder.
+const isPlain = (prefix: string): boolean =>
+  prefix === "" || prefix.split("/").every((name) => name !== "" && name !== "." && name !== "..")
 
 /** The parts of `s3://BUCKET/PREFIX`. The prefix may be empty. */
 export const Address = Schema.String.check(Schema.isPattern(/^s3:\/\//)).pipe(

@@ -23,7 +23,7 @@
  * assert.strictEqual((await Effect.runPromise(Effect.flip(Effect.provide(begun, nobody))))._tag, "S3Error")
  * ```
  */
-import { Effect, Exit, type FileSystem, Layer, Option, type Path, Schema, type Scope, Semaphore } from "effect"
+import { Cause, Effect, Exit, type FileSystem, Layer, Option, type Path, Schema, type Scope, Semaphore } from "effect"
 import * as Json from "../../domain/values/Json.ts"
 import * as Caches from "../files/Caches.ts"
 import { Superseded } from "../files/Fence.ts"
@@ -93,17 +93,36 @@ export const runOf: (url: string) => Effect.Effect<Option.Option<string>, S3.S3E
   )
 )
 
-/** Lists the addresses of the runs below an address, without those that lie in another one. Fails as {@link runOf} does. */
-export const list: (url: string) => Effect.Effect<ReadonlyArray<string>, S3.S3Error, Io> = Effect.fn(
+/** Fails with `InRun` if an address lies in a run without being one, and as {@link runOf} does. */
+export const outside: (url: string) => Effect.Effect<void, S3.S3Error, Io> = Effect.fn("patchword.RemoteRuns.outside")(
+  function*(url) {
+    const run = Option.getOrElse(yield* runOf(url), () => url)
+    if (run !== url) return yield* new S3.S3Error({ url, reason: new S3.InRun({ run }) })
+  }
+)
+
+/** The runs below an address. */
+export interface Listed {
+  /** Their addresses, without those that lie in another run. */
+  readonly runs: ReadonlyArray<string>
+  /** Places of runs that are no addresses, because a part is empty, `.` or `..`. */
+  readonly misnamed: ReadonlyArray<string>
+}
+
+/** Lists the runs below an address. Fails with `NoRun` if nothing at all is below the prefix, and as {@link runOf} does. */
+export const list: (url: string) => Effect.Effect<Listed, S3.S3Error, Io> = Effect.fn(
   "patchword.RemoteRuns.list"
 )(function*(given) {
   const url = given.replace(/\/+$/, "")
   const storage = yield* S3.open(url)
   const ending = `/${RunManifest.NAME}`
-  const runs = (yield* storage.list("")).map((key) => `/${key}`).flatMap((key) =>
-    key.endsWith(ending) ? [`${url}${key.slice(0, -ending.length)}`] : []
-  )
-  return runs.filter((run) => !ways(run).slice(1).some((above) => runs.includes(above))).toSorted()
+  const keys = (yield* storage.list("")).map((key) => `/${key}`)
+  if (keys.length === 0 && ways(url).length > 1) return yield* new S3.S3Error({ url, reason: new S3.NoRun() })
+  const found = keys.flatMap((key) => key.endsWith(ending) ? [`${url}${key.slice(0, -ending.length)}`] : []).toSorted()
+  const all = new Set(found)
+  const outermost = found.filter((run) => !ways(run).slice(1).some((above) => all.has(above)))
+  const isNamed = (run: string) => Option.isSome(Schema.decodeOption(Address.Address)(run))
+  return { runs: outermost.filter(isNamed), misnamed: outermost.filter((run) => !isNamed(run)) }
 })
 
 /** A folder in the user's caches. It is removed with its scope, unless it was kept. */
@@ -146,13 +165,13 @@ export interface Copied {
   /** Number of files, and their bytes. */
   readonly files: number
   readonly bytes: number
-  /** Adds what has changed in the folder to the run. Without changes it sends nothing. */
+  /** Adds what has changed in the folder to the run. Without changes it sends nothing. Fails if another run is at the address now. */
   readonly store: Effect.Effect<void, S3.S3Error | Files.FileError>
 }
 
 /** A copy that can follow its run. */
 export interface Followed extends Copied {
-  /** Stores what has changed in the folder, and takes over what has changed in the run. */
+  /** Takes over what has changed in the run, also over changes of the same files in the folder. It stores nothing. */
   readonly renew: Effect.Effect<void, S3.S3Error | Files.FileError>
 }
 
@@ -167,7 +186,8 @@ const counted = (files: RunManifest.Contents) => ({
  * Copies a run into an empty folder for somebody who is not its owner: to look at it, and to add results, tags or notes. It may
  * train meanwhile. `partOf` tells how much of a file is needed; default all of it. The folder tells who owns the run.
  *
- * Fails as {@link download} does. `store` fails with `ChangedMeanwhile` if another process has changed the same file.
+ * Fails as {@link download} does, and if the folder holds something. `store` fails with `ChangedMeanwhile` if another process has
+ * changed the same file, or has begun another run at this address.
  */
 export const copy: (
   url: string,
@@ -180,6 +200,10 @@ export const copy: (
     const { token = process.pid } = yield* Lock.here(files)
     const own = RunCopy.make(files, storage, folder)
     yield* files.makeFolder(folder)
+    // What lies there already would be stored as an addition.
+    if ((yield* Files.onFailure(folder)(files.fs.readDirectory(folder))).length > 0) {
+      return yield* new Files.FileError({ path: folder, kind: "filled", cause: undefined })
+    }
     const lock = files.path.join(folder, Lock.NAME)
     const owned = ({ owner }: RunManifest.Manifest) =>
       owner === null
@@ -192,10 +216,19 @@ export const copy: (
     yield* owned(first.manifest)
     let seen = first.etag
     let base = first.manifest.files
+    let { number } = first.manifest
+    // A run keeps its settings, and the numbers of its owners grow.
+    const isOther = (now: RunManifest.Manifest) => {
+      const settings = base["config.json"]?.sha256
+      return now.number < number || (settings !== undefined && now.files["config.json"]?.sha256 !== settings)
+    }
 
     const store: Copied["store"] = Effect.gen(function*() {
       if (yield* own.isSame(base)) return
       const { etag, manifest } = yield* RunManifest.needed(storage)
+      if (isOther(manifest)) {
+        return yield* new S3.S3Error({ url, reason: new S3.ChangedMeanwhile({ file: RunManifest.NAME }) })
+      }
       const keyOf = (sha256: string) => `${RunManifest.OBJECTS}${manifest.number}-${sha256}-${token}`
       const now = yield* own.contents(base, manifest.files, keyOf)
       const changed = RunManifest.differing(base, now)
@@ -210,12 +243,12 @@ export const copy: (
       base = now
     })
     const renew: Followed["renew"] = Effect.gen(function*() {
-      yield* store
       const { etag, manifest } = yield* RunManifest.needed(storage)
       if (etag === seen) return
       yield* own.merge(base, base, manifest.files, partOf)
       yield* owned(manifest)
       base = manifest.files
+      number = manifest.number
       seen = etag
     })
     return { ...counted(base), store: Effect.uninterruptible(store), renew: Effect.uninterruptible(renew) }
@@ -367,11 +400,14 @@ export const own: (
     }).pipe(
       Effect.catchIf(({ kind }) => kind === "superseded", () => Effect.void),
       Effect.catch((error) =>
-        Effect.flatMap(keep(folder), (place) =>
-          Effect.logError(
-            `${url}: the last changes were not stored (${error.finding}). They are in ${place}. The same command goes on ` +
-              "without them, from what was stored last"
-          ))
+        Effect.flatMap(keep(folder), (place) => {
+          // The failure that ended the command tells it.
+          const isTold = Exit.isFailure(exit) && Cause.pretty(exit.cause).includes(error.finding)
+          return Effect.logError(
+            `${url}: the last changes were not stored${isTold ? "" : ` (${error.finding})`}. They are in ${place}. ` +
+              "The same command goes on without them, from what was stored last"
+          )
+        })
       )
     )
   )

@@ -67,11 +67,11 @@ export const read = Effect.fnUntraced(function*(
   return { manifest, etag }
 })
 
-/** Reads it. Fails with `Damaged` if there is no run. */
+/** Reads it. Fails with `NoRun` if there is no run. */
 export const needed = Effect.fnUntraced(function*(storage: S3.S3): Effect.fn.Return<Present, S3.S3Error> {
   const found = yield* read(storage)
   if (isPresent(found)) return found
-  return yield* new S3.S3Error({ url: storage.url, reason: new S3.Damaged({ problem: "there is no run" }) })
+  return yield* new S3.S3Error({ url: storage.url, reason: new S3.NoRun() })
 })
 
 /** Returns the names of files that differ between two lists. */

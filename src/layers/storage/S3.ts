@@ -34,7 +34,9 @@ export {
   ChangedMeanwhile,
   Damaged,
   EndpointInvalid,
+  InRun,
   NoCredentials,
+  NoRun,
   Refused,
   S3Error,
   Unreachable

@@ -59,6 +59,28 @@ export class Unreachable extends TaggedError<Unreachable>()("Unreachable", { det
   }
 }
 
+/** There is no run at an address. */
+export class NoRun extends TaggedError<NoRun>()("NoRun", {}) {
+  override readonly [Runtime.errorExitCode] = 66
+  get finding() {
+    return "there is no run"
+  }
+  get remedy() {
+    return "choose another address"
+  }
+}
+
+/** The address of a new run lies in a run. */
+export class InRun extends TaggedError<InRun>()("InRun", { run: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 73
+  get finding() {
+    return `this address lies in the run ${this.run}`
+  }
+  get remedy() {
+    return "choose an address outside of it"
+  }
+}
+
 /** An object is missing, or differs from what was stored. */
 export class Damaged extends TaggedError<Damaged>()("Damaged", { problem: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 65
@@ -90,6 +112,8 @@ export class S3Error extends TaggedError<S3Error>()("S3Error", {
     NoCredentials,
     Refused,
     Unreachable,
+    NoRun,
+    InRun,
     Damaged,
     ChangedMeanwhile,
     Files.FileError

@@ -421,6 +421,21 @@ describe("Runs on object storage", () => {
       for (let stop = 0; stop < requests; stop++) assert.isUndefined(yield* once(stop), `request ${stop}`)
     })))
 
+  it.live("take additions only from a folder that was empty, and not after another run has come to the address", () =>
+    onServer(Effect.fnUntraced(function*(place) {
+      const { opened, server, stored } = place
+      yield* opened(Effect.andThen(step(1, "first"), step(2, "first")))
+      const guest = yield* copied(place, "guest")
+      noted(guest.folder, "seen")
+      assert.include((yield* Effect.flip(copied(place, "guest"))).message, "there are files in this folder already")
+      server.objects.clear()
+      yield* opened(step(3, "other"), { config: { ...config, seed: 2 } })
+      const before = yield* stored
+      const error = yield* Effect.flip(guest.store)
+      assert.include(error.message, "another process has changed run.json meanwhile")
+      assert.deepStrictEqual(yield* stored, before)
+    })))
+
   it.live("say once that a training could not store, with the code of its reason", () =>
     onServer(Effect.fnUntraced(function*({ opened, server, url }) {
       const failure = (kind: "refuse" | "fail") =>
@@ -468,11 +483,15 @@ describe("Runs on object storage", () => {
         failed("s3://bucket/one", `http://me:hidden@${host}`),
         failed("s3://bucket/one", "hidden"),
         failed("s3://me:hidden@bucket/one", server.endpoint),
-        failed("s3://bucket/../hidden/..", server.endpoint)
+        failed("s3://bucket/../hidden/..", server.endpoint),
+        failed("s3://bucket/b//c", server.endpoint),
+        failed("s3://bucket//c", server.endpoint)
       ])
       assert.deepStrictEqual(errors.map(({ reason }) => reason._tag), [
         "EndpointInvalid",
         "EndpointInvalid",
+        "AddressInvalid",
+        "AddressInvalid",
         "AddressInvalid",
         "AddressInvalid"
       ])
@@ -527,10 +546,14 @@ describe("A run on", () =>
               const { directory } = yield* Runs.Runs
               assert.strictEqual(readFileSync(join(Option.getOrThrow(directory), "notes.jsonl"), "utf8"), "one\n")
               noted(one.folder, "more")
+              yield* one.store
+              noted(one.folder, "unstored")
               yield* one.renew
               const { lock, ...followed } = filesOf(one.folder)
               assert.isDefined(lock)
-              assert.deepStrictEqual(followed, { ...yield* stored, "notes.jsonl": "one\nmore\n" })
+              const now = { ...yield* stored, "notes.jsonl": "one\nmore\n" }
+              assert.deepStrictEqual(followed, { ...now, "notes.jsonl": "one\nmore\nunstored\n" })
+              writeFileSync(join(one.folder, "notes.jsonl"), now["notes.jsonl"])
               return one
             }))
             yield* guest.renew
@@ -568,8 +591,9 @@ describe("A run on", () =>
             const asked = <A, E>(self: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path>) =>
               Effect.provide(self, [Files.layerNode, provided], { local: true })
             const { runOf, list } = RemoteRuns
-            assert.deepStrictEqual(yield* asked(list("s3://bucket/list/")), [place.url])
-            assert.deepStrictEqual(yield* asked(list("s3://bucket/list/on")), [])
+            assert.deepStrictEqual(yield* asked(list("s3://bucket/list//")), { runs: [place.url], misnamed: [] })
+            const none = yield* Effect.flip(asked(list("s3://bucket/list/on")))
+            assert.deepStrictEqual([none.reason._tag, none[Runtime.errorExitCode]], ["NoRun", 66])
             assert.deepStrictEqual(yield* asked(runOf(`${place.url}/stages/pretrain`)), Option.some(place.url))
             assert.deepStrictEqual(yield* asked(runOf("s3://bucket/list")), Option.none())
           }),

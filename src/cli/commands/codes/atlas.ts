@@ -28,7 +28,7 @@ const number = (name: CodeScan.ListName, text: string) =>
 const short = (value: number): number => Number(value.toPrecision(4))
 
 /** The command. */
-export const atlas = RunPlace.command("atlas", { tokenizer: "networks", out: "networks" }, {
+export const atlas = RunPlace.command("atlas", { tokenizer: "measured", out: "measured" }, {
   tokenizer: Argument.String("tokenizer").pipe(
     Argument.withDescription("a run with a tokenizer, RUN/STAGE, or a file of weights")
   ),

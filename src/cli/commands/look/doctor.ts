@@ -39,7 +39,7 @@ export class Ill extends TaggedError<Ill>()("Ill", {
 const { colour: _, images: __, ...imagesFlags } = ImagesFlags.flags
 
 /** The command. */
-export const doctor = RunPlace.command("doctor", { run: "all" }, {
+export const doctor = RunPlace.command("doctor", { run: "examined" }, {
   run: Argument.Directory("run").pipe(
     Argument.withDescription("a run folder; its stages may be finished, interrupted or at work")
   ),

@@ -11,7 +11,7 @@ import * as Failure from "../../terminal/Failure.ts"
 const numbers = ({ patches, self }: Attention.Attended) => ({ self, patches: Array.from(patches) })
 
 /** The command. */
-export const attention = RunPlace.command("attention", { network: "networks" }, {
+export const attention = RunPlace.command("attention", { network: "measured" }, {
   ...LookFlags.flags,
   block: Flag.Int("block").pipe(
     Described.optional("the block, counted from 0 as in the names of its weights", "the last block")

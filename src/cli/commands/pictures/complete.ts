@@ -36,7 +36,7 @@ const OWN = /^(figures\.json|\d+-(original|decoded|masked|completed)\.png)$/
 
 /** The command. */
 export const complete = RunPlace.command("complete", {
-  network: "networks",
+  network: "measured",
   decoder: "networks",
   tokenizer: "networks"
 }, {

@@ -61,7 +61,7 @@ const TITLES = {
   meanColour: "mean colour of the image"
 }
 
-const evaluate = RunPlace.command("evaluate", { decoder: "networks", tokenizer: "networks" }, {
+const evaluate = RunPlace.command("evaluate", { decoder: "measured", tokenizer: "networks" }, {
   decoder: Argument.String("decoder").pipe(
     Argument.withDescription("a run with a pixel decoder, RUN/STAGE, or a file of weights")
   ),

@@ -8,7 +8,7 @@ import * as RunPlace from "../../flags/RunPlace.ts"
 import * as Failure from "../../terminal/Failure.ts"
 
 /** The command. */
-export const pca = RunPlace.command("pca", { network: "networks" }, {
+export const pca = RunPlace.command("pca", { network: "measured" }, {
   ...LookFlags.flags,
   foreground: Flag.Literals("foreground", ["none", "inner", "positive", "negative"]).pipe(
     Described.withDefault(
