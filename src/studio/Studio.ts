@@ -97,7 +97,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const prefix = (options.prefix ?? "").replace(/\/+$/, "")
   const assets = yield* Assets.read
   const opened = yield* Opened.make
-  const news = yield* News.make(runs, { renew })
+  const news = yield* News.make(runs, { renew, shown })
   const links = Links.served(prefix)
   const asset = (name: string) => `${prefix}/assets/${name}`
 
@@ -176,7 +176,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
     answer: (found: Links.Named) => Effect.Effect<Response, Told, Io>
   ): Effect.Effect<Response, Told, Io> =>
     Effect.flatMap(
-      Shelf.find(runs, id ?? ""),
+      Shelf.find(runs, id ?? "", shown),
       (found) =>
         found === undefined
           ? Effect.succeed(lost(request, `The run ${id ?? ""}`))
@@ -187,7 +187,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
     ...reading("/compare", (request) =>
       Effect.gen(function*() {
         const chosen = [...new Set(new URLSearchParams(request.url.split("?")[1] ?? "").getAll("run"))]
-        const known = new Map((yield* Shelf.all(runs)).map((named) => [named.id, named]))
+        const known = new Map((yield* Shelf.all(runs, shown)).map((named) => [named.id, named]))
         const found = chosen.flatMap((id) => known.get(id) ?? [])
         const absent = chosen.filter((id) => !known.has(id))
         const page = Inside.within(found.map(({ run }) => run.path))(Compared.page(found, absent, links))
@@ -311,7 +311,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
       }
       return /^\/(?:\?|$)/.test(url)
         ? Effect.map(
-          Shelf.all(runs),
+          Shelf.all(runs, shown),
           (found) => show(request, RunList.page(found, runs, links), [BrowserModules.nameOf(LIST)])
         )
         : Effect.succeed(lost(request, "The page"))

@@ -141,7 +141,7 @@ layer(machine, { excludeTestServices: true })("an address of object storage", (i
     Effect.gen(function*() {
       const { objects } = yield* Storage
       const runs = Argument.variadic(Argument.String("runs"))
-      const looking = RunPlace.command("look", { runs: "networks" }, { runs }, (given) =>
+      const looking = RunPlace.command("look", { runs: "measured" }, { runs }, (given) =>
         Effect.gen(function*() {
           const renew = (yield* RunPlace.Renewal)!
           yield* Effect.orDie(found("runs", "note", one, "later"))
@@ -152,6 +152,12 @@ layer(machine, { excludeTestServices: true })("an address of object storage", (i
           const files = filesOf(given.runs[0]!)
           assert.include(files["one/notes.jsonl"], "later")
           assert.include(files["new/notes.jsonl"], "later")
+          writeFileSync(join(given.runs[0]!, "one", "notes.jsonl"), `${files["one/notes.jsonl"]}\n`)
+          yield* renew
+          assert.strictEqual(
+            (yield* Effect.orDie(stored(one)))["notes.jsonl"],
+            `${files["one/notes.jsonl"]}\n`
+          )
           for (const key of objects.keys()) if (key.startsWith("bucket/runs/new/")) objects.delete(key)
         }))
       yield* Effect.orDie(Command.runWith(looking, { version: "0" })(["s3://bucket/runs"])).pipe(

@@ -81,6 +81,12 @@ describe("the server of the studio", () => {
       const { text } = yield* ask(address, "/runs/demo/overview")
       assert.include(text, "s3://bucket/runs/demo")
       assert.notInclude(text, root)
+      const marked = yield* serve({
+        runs,
+        copies: { renew: Effect.void, shown: (text) => shown(text).replaceAll("demo", "Demo") }
+      })
+      assert.include((yield* ask(marked, "/")).text, "/runs/Demo")
+      assert.strictEqual((yield* ask(marked, "/runs/Demo/overview")).status, 200)
     }).pipe(Effect.provide(NodeServices.layer)))
 
   it.effect("says which commands make what is missing, and shows what they made", () =>

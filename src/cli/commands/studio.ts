@@ -18,7 +18,7 @@ const write = Effect.fnUntraced(function*(folders: ReadonlyArray<string>, page: 
 })
 
 /** The command. */
-export const studio = RunPlace.command("studio", { runs: "networks" }, {
+export const studio = RunPlace.command("studio", { runs: "measured" }, {
   runs: Argument.String("runs").pipe(
     Argument.withDescription("run folders, and folders that hold some (default: runs)"),
     Argument.variadic()

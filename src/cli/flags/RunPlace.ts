@@ -309,14 +309,18 @@ const opened = Effect.fnUntraced(function*(asked: ReadonlyArray<Asked>) {
 
   /** Has a copy follow its run. If a run of a list is gone, its copy goes, too. */
   const followed = (copy: Copy) =>
-    Effect.catchIf(copy.renew, isOfRun, (error) =>
-      Effect.gen(function*() {
-        yield* sayOnce(`not renewed: ${error.finding}`)
-        if (!copy.inList || !isGone(error)) return
-        held.delete(copy)
-        copies.delete(copy)
-        yield* copy.removed
-      }))
+    Effect.catchIf(
+      ADDING.has(copy.use) ? Effect.andThen(copy.store, copy.renew) : copy.renew,
+      isOfRun,
+      (error) =>
+        Effect.gen(function*() {
+          yield* sayOnce(`not renewed: ${error.finding}`)
+          if (!copy.inList || !isGone(error)) return
+          held.delete(copy)
+          copies.delete(copy)
+          yield* copy.removed
+        })
+    )
   const copy = new RegExp(`${escape(work.folder)}[/\\\\]\\d+[/\\\\]`, "g")
   const marks = new RegExp(`~\\d+${escape(mark)}`, "g")
   const context = yield* Effect.context<Io>()
@@ -328,7 +332,7 @@ const opened = Effect.fnUntraced(function*(asked: ReadonlyArray<Asked>) {
     )
   )
   const shown = (text: string) => text.replaceAll(copy, Address.SCHEME).replaceAll(marks, "")
-  const additions = [...copies].filter(({ use }) => ADDING.has(use))
+  const additions = () => [...copies].filter(({ use }) => ADDING.has(use))
   return { folders, additions, keepers, renew, shown }
 })
 
@@ -346,11 +350,13 @@ const within = <G, A, R>(
       Object.entries(flags as Readonly<Record<string, unknown>>).map(([name, value]) => [name, mapped(value, folders)])
     )
     const stored = Failure.mapErrors(
-      Effect.forEach([...additions, ...keepers.values()], ({ store }) => store, { discard: true })
+      Effect.suspend(() =>
+        Effect.forEach([...additions(), ...keepers.values()], ({ store }) => store, { discard: true })
+      )
     )
     /** Stores what was added before a failure, and tells what it does not tell. */
     const addedBefore = (cause: Cause.Cause<Failure.Failure>) =>
-      Effect.forEach(additions, ({ store }) =>
+      Effect.forEach(additions(), ({ store }) =>
         Effect.catch(store, ({ finding, remedy }) =>
           Cause.pretty(cause).includes(finding)
             ? Effect.void

@@ -28,6 +28,8 @@ export interface NewsOptions extends Pick<Follow.FollowOptions, "every" | "least
   readonly list?: Duration.Input
   /** Has the folders follow runs that are elsewhere. It runs every ten seconds while somebody has a page open. */
   readonly renew?: Effect.Effect<void> | undefined
+  /** Tells the names of copies. */
+  readonly shown?: (text: string) => string
 }
 
 /** Remembers of the news of a run what a reader needs who comes later. */
@@ -84,7 +86,7 @@ export const make = Effect.fnUntraced(function*(
   folders: ReadonlyArray<string>,
   options: NewsOptions = {}
 ): Effect.fn.Return<News, never, Io | Scope.Scope> {
-  const { list = "2 seconds", renew = Effect.void, ...following } = options
+  const { list = "2 seconds", renew = Effect.void, shown, ...following } = options
   const renewals = yield* RcMap.make({
     lookup: () => Effect.forkScoped(Effect.repeat(renew, Schedule.spaced(RENEWAL)))
   })
@@ -95,7 +97,7 @@ export const make = Effect.fnUntraced(function*(
   })
   const lists = yield* RcMap.make({
     lookup: () =>
-      Effect.flatMap(Effect.andThen(renewed, Shelf.watcher(folders)), (look) => {
+      Effect.flatMap(Effect.andThen(renewed, Shelf.watcher(folders, shown)), (look) => {
         const looks = Stream.fromEffectSchedule(look, Schedule.spaced(list)).pipe(
           Stream.filter((found) => found !== undefined)
         )

@@ -8,22 +8,25 @@ import * as Registry from "../../pipelines/runs/Registry.ts"
 import type { Named } from "../pages/Links.ts"
 import * as Inside from "./Inside.ts"
 
+const same = (text: string): string => text
+
 type Io = FileSystem.FileSystem | Path.Path
 
 /**
  * Finds the run folders, by their names: the path in the folder that was given, or its own name for a run. Of two with the same name,
- * the second is named by its whole path.
+ * the second is named by its whole path. `shown` tells the name of a copy.
  */
 export const folders = Effect.fnUntraced(function*(
-  given: ReadonlyArray<string>
+  given: ReadonlyArray<string>,
+  shown: (text: string) => string = same
 ): Effect.fn.Return<ReadonlyMap<string, string>, Registry.RunFolderError, Io> {
   const path = yield* Path.Path
   const found = new Map<string, string>()
   for (const folder of given) {
     for (const run of yield* Registry.find([folder])) {
-      const name = path.relative(folder, run) || path.basename(path.resolve(run))
+      const name = shown(path.relative(folder, run) || path.basename(path.resolve(run)))
       if ([...found.values()].every((known) => path.resolve(known) !== path.resolve(run))) {
-        found.set(found.has(name) ? path.resolve(run) : name, run)
+        found.set(found.has(name) ? shown(path.resolve(run)) : name, run)
       }
     }
   }
@@ -33,9 +36,10 @@ export const folders = Effect.fnUntraced(function*(
 /** Reads the run with a name. `undefined` if there is none. */
 export const find = Effect.fnUntraced(function*(
   given: ReadonlyArray<string>,
-  id: string
+  id: string,
+  shown?: (text: string) => string
 ): Effect.fn.Return<Named | undefined, Registry.RunFolderError, Io> {
-  const folder = (yield* folders(given)).get(id)
+  const folder = (yield* folders(given, shown)).get(id)
   return folder === undefined ? undefined : { id, run: yield* Inside.within([folder])(Registry.read(folder)) }
 })
 
@@ -48,14 +52,17 @@ const read = (id: string, folder: string) =>
 
 /** Reads all runs. A folder that is removed meanwhile is left out. */
 export const all = Effect.fnUntraced(function*(
-  given: ReadonlyArray<string>
+  given: ReadonlyArray<string>,
+  shown?: (text: string) => string
 ): Effect.fn.Return<ReadonlyArray<Named>, Registry.RunFolderError, Io> {
-  const named = yield* Effect.forEach(yield* folders(given), ([id, folder]) => read(id, folder), { concurrency: 4 })
+  const named = yield* Effect.forEach(yield* folders(given, shown), ([id, folder]) => read(id, folder), {
+    concurrency: 4
+  })
   return named.flat()
 })
 
 /** Makes an effect that reads all runs again. It reads only those that have changed, and returns nothing if none has. */
-export const watcher = (given: ReadonlyArray<string>): Effect.Effect<
+export const watcher = (given: ReadonlyArray<string>, shown?: (text: string) => string): Effect.Effect<
   Effect.Effect<ReadonlyArray<Named> | undefined, Registry.RunFolderError, Io>
 > =>
   Effect.sync(() => {
@@ -64,7 +71,7 @@ export const watcher = (given: ReadonlyArray<string>): Effect.Effect<
       const before = known
       let isNew = before === undefined
       const found = yield* Effect.forEach(
-        yield* folders(given),
+        yield* folders(given, shown),
         Effect.fnUntraced(function*([id, folder]) {
           const sign = yield* Inside.within([folder])(Follow.sign(folder))
           const last = before?.get(id)
