@@ -54,12 +54,14 @@ const WORDNET = /^n\d{8}$/
  * It is `undefined` unless each class has its own.
  */
 export const numbersOf = (
-  { classes, synsets = classes }: { readonly classes: ReadonlyArray<string>; readonly synsets?: ReadonlyArray<string> }
-): ReadonlyArray<string> | undefined =>
-  synsets.length === classes.length && new Set(synsets).size === synsets.length &&
-    synsets.every((number) => WORDNET.test(number))
+  set: { readonly classes: ReadonlyArray<string>; readonly synsets?: ReadonlyArray<string> }
+): ReadonlyArray<string> | undefined => {
+  const { classes, synsets = classes } = set
+  return synsets.length === classes.length && new Set(synsets).size === synsets.length &&
+      synsets.every((number) => WORDNET.test(number))
     ? synsets
     : undefined
+}
 
 /** Returns the first name that is no WordNet number. */
 export const unnumbered = (names: ReadonlyArray<string>): string | undefined =>

@@ -71,10 +71,10 @@ const present = <const K extends string>(key: K, value: number | undefined) =>
   (value === undefined ? {} : { [key]: value }) as { readonly [P in K]?: number }
 
 /** Returns the sentence on sets that were matched by order alone. */
-export const warning = ({ byOrder }: RobustnessReport): string | undefined =>
-  byOrder &&
+export const warning = (report: RobustnessReport): string | undefined =>
+  report.byOrder &&
   `The classifier keeps no WordNet numbers of its classes. On ${
-      byOrder.join(", ")
+      report.byOrder.join(", ")
     } they are taken to be in the order of ` +
     "these numbers. If they are not, the figures are wrong."
 
