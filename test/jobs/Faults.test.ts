@@ -226,6 +226,7 @@ describe("jobs on PostgreSQL", () => {
     assert.deepStrictEqual(contents(out), unbroken)
     const next = await submit("next", 0)
     assert.strictEqual((await ended(next.id)).state, "finished")
+    await end(first, "SIGKILL")
   })
 
   it("are shared by workers, and lose only a shard where a helper is killed, or the worker that has them", async () => {
@@ -251,7 +252,7 @@ describe("jobs on PostgreSQL", () => {
       assert.deepStrictEqual([first, second], [shard, 2 * shard])
     }
     assert.isBelow(begun(), 2 * SHARDS)
-  })
+  }, 150_000)
 
   it("are handed in, done and shown by the command line", async () => {
     const [images, out, config] = ["images", "lines", "config.json"].map((name) => join(folder, name))
