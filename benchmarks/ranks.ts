@@ -1,7 +1,8 @@
 /**
  * Ranks: the time to sum an array over all of them, by its size, over shared memory and over TCP; the line that fits it
- * (`seconds = latency + 2 (R - 1) / R · bytes / bandwidth`) with its residuals; the time of the same sum with `--wire bf16`, in turn with it; steps of `tiny` and ViT-B on ranks beside as many
- * processes apart; and what the line says of the paper's batch on a network that is named.
+ * (`seconds = latency + 2 (R - 1) / R · bytes / bandwidth`) with its residuals; the time of the same sum with `--wire bf16`, in turn
+ * with it; steps of `tiny` and ViT-B on ranks beside as many processes apart; and what the line says of the paper's batch on a network
+ * that is named.
  *
  * It needs `npm run setup:mpi`. `npm run bench -- ranks 2 --gigabits 100 --microseconds 10 --images 64 --seconds 0.068` takes 2 ranks, and
  * predicts for a network of 100 Gb/s with 10 µs, whose ranks take 0.068 s for a step of 64 images of ViT-B. By default that time is

@@ -297,7 +297,8 @@ export const layerParquet = (shards: Shards, options?: ParquetOptions): Layer.La
  * ```
  *
  * Each line of `synsets` begins with the name in folders and labels; the rest is the name of the class. A `subset` holds 200
- * of the 1000 classes, chosen by their WordNet numbers, under their labels among all 1000. A classifier is tested on it by its scores of these classes alone.
+ * of the 1000 classes, chosen by their WordNet numbers, under their labels among all 1000. A classifier is tested on it by its
+ * scores of these classes alone.
  *
  * Fails with `ConfigError` if the manifest is invalid, and with `FileError` if a file is missing. `load` also fails with
  * `LabelUnknown` if a label is not a class. For images, it fails as `load` of {@link layerFolder} does.
