@@ -47,19 +47,11 @@ export const outOfPlace = <T extends { readonly updates: ReadonlyArray<StateUpda
   }))
 
 /** Computes with pauses, or fails with the reason why a part throws. `among` says who shares a batch. */
-export const compiled = Effect.fnUntraced(function*<A>(
+export const compiled = <A>(
   program: string,
   parts: InParts.InParts<A>,
   among?: UnevenBatch["among"]
-) {
-  const next = Check.attempt(program, () => parts.next(), among)
-  let part = yield* next
-  while (part.done !== true) {
-    yield* Pauses.pause
-    part = yield* next
-  }
-  return part.value
-})
+): Effect.Effect<A, EngineError> => Pauses.during(parts, (part) => Check.attempt(program, part, among))
 
 /** The name of an engine, its compilers of steps, and how it opens programs if more than a call is needed. */
 export interface Kind {

@@ -25,12 +25,16 @@ const paused: Effect.Effect<void> = Effect.gen(function*() {
   start = yield* Clock.currentTimeMillis
 })
 
-/** Runs a computation with its pauses. */
-export const during = Effect.fnUntraced(function*<A>(run: Pausable<A>) {
-  let part = run.next()
+/** Runs a computation with its pauses. `attempt` runs each part, and may fail where one throws; default `Effect.sync`. */
+export const during = Effect.fnUntraced(function*<A, E = never>(
+  run: Pausable<A>,
+  attempt: (part: () => IteratorResult<void, A>) => Effect.Effect<IteratorResult<void, A>, E> = Effect.sync
+) {
+  const next = attempt(() => run.next())
+  let part = yield* next
   while (part.done !== true) {
     yield* pause
-    part = run.next()
+    part = yield* next
   }
   return part.value
 })
