@@ -43,34 +43,23 @@ const facts: PartOf = (name) => /\.jsonl?$/.test(name) ? "whole" : /^stages\/[^/
 const networks: PartOf = (name) => /^checkpoints\/.*\.safetensors$/.test(name) ? "name" : "whole"
 const all: PartOf = () => "whole"
 
-const PARTS: Readonly<Record<Use, PartOf>> = {
-  facts,
-  networks,
-  all,
-  noted: facts,
-  measured: networks,
-  examined: all,
-  owned: all,
-  text: all
+const USES: Readonly<Record<Use, { readonly partOf: PartOf; readonly adds: boolean }>> = {
+  facts: { partOf: facts, adds: false },
+  networks: { partOf: networks, adds: false },
+  all: { partOf: all, adds: false },
+  noted: { partOf: facts, adds: true },
+  measured: { partOf: networks, adds: true },
+  examined: { partOf: all, adds: true },
+  owned: { partOf: all, adds: true },
+  text: { partOf: all, adds: false }
 }
-
-const ADDING: ReadonlySet<Use> = new Set(["noted", "measured", "examined", "owned"])
 
 /** Tests whether the copy of one use serves another one, too. */
 const serves = (has: Use, wanted: Use): boolean =>
-  has === "owned" || (PARTS[has] === PARTS[wanted] && (ADDING.has(has) || !ADDING.has(wanted)))
+  has === "owned" || (USES[has].partOf === USES[wanted].partOf && (USES[has].adds || !USES[wanted].adds))
 
-// One copy then serves all uses of a run.
-const ORDER: Readonly<Record<Use, number>> = {
-  owned: 0,
-  noted: 1,
-  measured: 1,
-  examined: 1,
-  facts: 2,
-  networks: 2,
-  all: 2,
-  text: 2
-}
+// In this order, one copy serves all uses of a run.
+const orderOf = (use: Use): number => use === "owned" ? 0 : USES[use].adds ? 1 : 2
 
 /** A name that disks keep apart from all others, also if they ignore case or normalise Unicode. */
 const PLAIN = /^(?!(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$))[a-z0-9](?:[a-z0-9._-]*[a-z0-9_-])?$/
@@ -184,7 +173,7 @@ export const check = Effect.fnUntraced(function*<G>(flags: G, uses: Uses<G>) {
       asked.push({ text, before, url, behind, use, many: Array.isArray(value) })
     }
   }
-  return asked.toSorted((a, b) => ORDER[a.use] - ORDER[b.use])
+  return asked.toSorted((a, b) => orderOf(a.use) - orderOf(b.use))
 })
 
 const told = (what: string, { bytes, files }: Pick<RemoteRuns.Copied, "bytes" | "files">) =>
@@ -197,6 +186,9 @@ interface Held {
   /** The folder of the address, or of one below it. */
   readonly folderOf: (url: string) => string
 }
+
+/** Returns the folders of a run at an address, and of what is below it. */
+const below = (url: string, folder: string): Held["folderOf"] => (inner) => `${folder}${inner.slice(url.length)}`
 
 interface Copy extends Held, RemoteRuns.Followed {
   /** True for a run that was found below an address. */
@@ -246,15 +238,16 @@ const opened = Effect.fnUntraced(function*(asked: ReadonlyArray<Asked>) {
   for (const [shelf, { before, behind, many, text, url, use: asking }] of asked.entries()) {
     // Rank 0 alone trains the run. The others need its settings and networks, if it has any.
     const use = asking === "owned" && rank > 0 ? "networks" : asking
-    const folder = path.join(work.folder, String(shelf), url.slice(Address.SCHEME.length))
+    const placeOf = (url: string) => path.join(work.folder, String(shelf), url.slice(Address.SCHEME.length))
+    const folder = placeOf(url)
     const copied = Effect.fnUntraced(function*(url: string, folder: string, inList: boolean) {
       const removed = Effect.ignore(fs.remove(folder, { recursive: true, force: true }))
-      const followed = yield* Effect.onError(RemoteRuns.copy(url, folder, PARTS[use]), () => removed)
+      const followed = yield* Effect.onError(RemoteRuns.copy(url, folder, USES[use].partOf), () => removed)
       const copy: Copy = {
         ...followed,
         url,
         use,
-        folderOf: (inner) => `${folder}${inner.slice(url.length)}`,
+        folderOf: below(url, folder),
         removed,
         inList
       }
@@ -265,14 +258,13 @@ const opened = Effect.fnUntraced(function*(asked: ReadonlyArray<Asked>) {
     if (known(url, use) === undefined && use === "owned") {
       yield* RemoteRuns.outside(url)
       const owned = yield* RemoteRuns.own(url, { ...work, folder })
-      held.add({ url, use, folderOf: (inner) => `${folder}${inner.slice(url.length)}` })
+      held.add({ url, use, folderOf: below(url, folder) })
       const begun = told(`${url} is trained in a copy, which is stored with each checkpoint`, owned)
       keepers.set(folder, { ...owned, begin: Effect.tap(owned.begin, () => sayOnce(begun)) })
     } else if (known(url, use) === undefined) {
       const run = Option.getOrElse(yield* RemoteRuns.runOf(url), () => many || asking === "owned" ? undefined : url)
       if (run !== undefined && (run === url || asking !== "owned")) {
-        const place = path.join(work.folder, String(shelf), run.slice(Address.SCHEME.length))
-        yield* Console.error(told(`${run} is read from a copy`, yield* copied(run, place, false)))
+        yield* Console.error(told(`${run} is read from a copy`, yield* copied(run, placeOf(run), false)))
       } else if (many) {
         const folderOf = (inner: string) =>
           path.join(folder, ...inner.slice(url.length).split("/").filter((name) => name !== "").map(named))
@@ -310,7 +302,7 @@ const opened = Effect.fnUntraced(function*(asked: ReadonlyArray<Asked>) {
   /** Has a copy follow its run. If a run of a list is gone, its copy goes, too. */
   const followed = (copy: Copy) =>
     Effect.catchIf(
-      ADDING.has(copy.use) ? Effect.andThen(copy.store, copy.renew) : copy.renew,
+      USES[copy.use].adds ? Effect.andThen(copy.store, copy.renew) : copy.renew,
       isOfRun,
       (error) =>
         Effect.gen(function*() {
@@ -332,7 +324,7 @@ const opened = Effect.fnUntraced(function*(asked: ReadonlyArray<Asked>) {
     )
   )
   const shown = (text: string) => text.replaceAll(copy, Address.SCHEME).replaceAll(marks, "")
-  const additions = () => [...copies].filter(({ use }) => ADDING.has(use))
+  const additions = () => [...copies].filter(({ use }) => USES[use].adds)
   return { folders, additions, keepers, renew, shown }
 })
 
