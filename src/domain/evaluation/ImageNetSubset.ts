@@ -18,7 +18,8 @@ import * as Metrics from "./Metrics.ts"
 /** One of the two test sets. */
 export type Subset = "imagenet-a" | "imagenet-r"
 
-const CLASSES = 1000
+/** The number of classes of ImageNet-1k. */
+export const CLASSES = 1000
 
 /** The class masks as hexadecimal digits, class 0 first. */
 const MASKS: Readonly<Record<Subset, string>> = {

@@ -95,15 +95,15 @@ const byNumbers = (
 
 const match = (classifier: Classifier, set: ImageSet, part: ImageNetSubset.Subset | undefined) => {
   const [own, given] = [ImageNetSubset.numbersOf(classifier), ImageNetSubset.numbersOf(set)]
+  const matched = (by: Matching, met: ReturnType<typeof byNumbers>) =>
+    Effect.map(Effect.fromResult(met), (met) => ({ by, met }))
+  if (own !== undefined && given !== undefined) return matched("numbers", byNumbers([own, given], set, part))
   const learned = { name: "the classifier", classes: classifier.classes }
   const known = new Set(classifier.classes)
   const ordered = set.classes.every((name) => known.has(name))
     ? undefined
     : ImageNetSubset.inOrder(set, classifier.classes, part)
-  const hasNumbers = own !== undefined && given !== undefined
-  const by: Matching = hasNumbers ? "numbers" : ordered === undefined ? "names" : "order"
-  const met = hasNumbers ? byNumbers([own, given], set, part) : Classes.meet(learned, ordered ?? set, ruleOf(part))
-  return Effect.map(Effect.fromResult(met), (met) => ({ by, met }))
+  return matched(ordered === undefined ? "names" : "order", Classes.meet(learned, ordered ?? set, ruleOf(part)))
 }
 
 /**

@@ -52,8 +52,6 @@ const Manifest = Schema.Struct({
   })
 )
 
-const IMAGENET_CLASSES = 1000
-
 /** Splits a list of images into lines. */
 const linesOf = (text: string): ReadonlyArray<string> => text.split(/\r?\n/).filter((line) => line.trim() !== "")
 
@@ -200,11 +198,11 @@ export const make = Effect.fnUntraced(function*(file: string, options: Options) 
     const numbers = ImageNetSubset.numbersOf({ classes: keys })
     const places = numbers && ImageNetSubset.places(numbers, part)
     if (places !== undefined) return places
-    const message = keys.length === IMAGENET_CLASSES
+    const message = keys.length === ImageNetSubset.CLASSES
       ? `expected the WordNet number of each class, such as n01440764, got ${
         JSON.stringify(ImageNetSubset.unnumbered(keys))
       }; give synsets: a file with a line such as "n01440764 tench" for each class, in any order`
-      : `expected the ${IMAGENET_CLASSES} classes of ImageNet, got ${keys.length}`
+      : `expected the ${ImageNetSubset.CLASSES} classes of ImageNet, got ${keys.length}`
     const problem = { path: `splits.${split}.subset`, message }
     return yield* within(file)(new Config.ConfigError({ source: file, problems: [problem] }))
   })
