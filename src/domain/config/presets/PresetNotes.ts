@@ -51,7 +51,7 @@ export const all: Readonly<Record<Name, Notes>> = {
       { method: "linear probe", top1: 45, source: "demo" },
       { method: "k-NN", top1: 42.6, source: "demo" }
     ],
-    measured: "3 to 7 minutes on two cores, with evaluation"
+    measured: "2.5 to 8 minutes on two cores, with evaluation"
   },
   base: { network: "ViT-B/16", ...imagenet, recipe: repository, expected: [finetuning(85.5, "repository")] },
   base300: {
