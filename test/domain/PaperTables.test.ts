@@ -85,7 +85,9 @@ describe("the paper's tables", () => {
         of("finetune", base, "in-new"),
         of("finetune", base, "imagenet-r", 199),
         of("finetune", { ...base, imageSize: 384 }, "val"),
-        of("finetune", { ...base, width: 384 }, "val")
+        of("finetune", { ...base, width: 384 }, "val"),
+        of("finetune", { ...base, width: large.width }, "val"),
+        of("finetune", { ...base, depth: large.depth }, "val")
       ]
     ) assert.isUndefined(none)
   })

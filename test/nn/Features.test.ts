@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
-import { FinetuneStep, Parameter, PixelDecoder, Vit } from "../../src/nn/index.ts"
+import { FinetuneStep, LearnedCodes, Parameter, PixelDecoder, TokenizerStep, Vit } from "../../src/nn/index.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { HostOf } from "../../src/shapes/Step.ts"
 import * as Tree from "../../src/shapes/Tree.ts"
@@ -70,6 +70,47 @@ describe.each(["mean", "cls"] as const)("the features of a classifier of %s", (p
     }
     const { data } = infer(FinetuneStep.patchFeatures(own, 2), weights, batch).target
     near(features({ pooling: "mean", finalNorm: pooling === "cls" }), overPatches(data))
+  })
+})
+
+describe("a tokenizer", () => {
+  const own = { ...sizes, decoderDepth: 1, codes: 5, codeWidth: 3, teacherWidth: 4 }
+  const quantizer = LearnedCodes.make({ ...own, commitment: 1, kmeans: false, l2Normalize: false })
+  const encode = TokenizerStep.encode(own, 2, quantizer)
+  const weights = noise<Parameters<typeof encode.run>[0]>(encode.weights)
+  const batch = noise<Parameters<typeof encode.run>[1]>(encode.batch)
+
+  it("has the features of its last block, with and without the final norm", () => {
+    const features = (pooling: "mean" | "cls", finalNorm: boolean) =>
+      infer(TokenizerStep.features(own, 2, { pooling, finalNorm }), weights, batch).features.data
+    for (const finalNorm of [true, false]) {
+      const { cls, mean } = infer(TokenizerStep.blockFeatures(own, 2, { blocks: 2, finalNorm }), weights, batch)
+      assert.deepStrictEqual([cls.length, mean.length], [2, 2])
+      near(cls[1]!.data, features("cls", finalNorm))
+      near(mean[1]!.data, features("mean", finalNorm))
+      assert.notDeepEqual(mean[0]!.data, mean[1]!.data)
+    }
+    near(features("mean", true), overPatches(infer(TokenizerStep.patchFeatures(own, 2), weights, batch).target.data))
+    assert.notDeepEqual(features("mean", false), features("mean", true))
+  })
+
+  it("ranks the two nearest codes by their squared distances", () => {
+    const table = weights.quantize.embedding.weight
+    const found = infer(TokenizerStep.rank(own, 2, quantizer), { ...weights, table }, batch)
+    const vectors = infer(encode, weights, batch).vectors.data
+    const ranked = Array.from({ length: 8 }, (_, row) =>
+      Array.from({ length: 5 }, (__, code) => ({
+        code,
+        distance: [0, 1, 2].reduce((sum, c) => sum + (vectors[row * 3 + c]! - table.data[code * 3 + c]!) ** 2, 0)
+      })).toSorted((a, b) => a.distance - b.distance))
+    assert.deepStrictEqual(Array.from(found.codes.data), ranked.map(([first]) => first!.code))
+    assert.deepStrictEqual(Array.from(found.seconds.data), ranked.map(([, second]) => second!.code))
+    near(found.distances.data, ranked.map(([first]) => first!.distance))
+    near(found.secondDistances.data, ranked.map(([, second]) => second!.distance))
+    near(
+      infer(TokenizerStep.choose(own, 2, quantizer), weights, batch).distances.data,
+      Array.from(found.distances.data)
+    )
   })
 })
 
