@@ -43,6 +43,21 @@ describe("mutants", () => {
     assert.deepStrictEqual(Mutant.of("x.ts", "const text = (x) => tf.slice(x.toString())"), [])
   })
 
+  it("put a twin only where there is one", () => {
+    const twinsOf = (text: string) =>
+      Mutant.of("x.ts", text).map(({ after }) => after).filter((after) => after === "sub")
+    assert.deepStrictEqual(twinsOf(`import { add } from "x"\nadd(y, z)`), [])
+    assert.deepStrictEqual(twinsOf("new Set().add(y)"), [])
+    for (
+      const text of [
+        `import { add, sub } from "x"\nadd(y, z)`,
+        `import { minus as sub } from "x"\nadd(y, z)`,
+        "export const sub = (y, z) => y\nadd(y, z)",
+        `import * as tf from "x"\ntf.add(y, z)`
+      ]
+    ) assert.deepStrictEqual(twinsOf(text), ["sub"])
+  })
+
   it("leave texts, types, schemas and refusals alone", () => {
     for (const line of [4, 5, 9]) assert.isFalse(all.some((mutant) => mutant.line === line))
   })

@@ -46,7 +46,7 @@ const swapped: Readonly<Record<string, string>> = {
   "--": "++"
 }
 
-/** Functions that take the same arguments as another one. */
+/** Functions that take the same arguments as another one. They are twins where both have a name in the source or in its library. */
 const twins: ReadonlyMap<string, string> = new Map(
   [
     ["min", "max"],
@@ -57,8 +57,6 @@ const twins: ReadonlyMap<string, string> = new Map(
     ["round", "trunc"],
     ["sin", "cos"],
     ["some", "every"],
-    ["sumLast", "meanLast"],
-    ["width", "height"],
     ["psum", "pmean"]
   ].flatMap(([a, b]) => [[a!, b!], [b!, a!]])
 )
@@ -69,6 +67,18 @@ const nameOf = (node: Node): string =>
     : node.type === "MemberExpression" && !node["computed"]
     ? `${nameOf(node["object"])}.${nameOf(node["property"])}`
     : ""
+
+/** Returns the names that a source imports or declares outside of functions. */
+const namesOf = (tree: Node): ReadonlySet<string> =>
+  new Set(
+    (tree["body"] as ReadonlyArray<Node>).flatMap(({ declaration, declarations, specifiers }) => [
+      ...(specifiers ?? []).map(({ local }: Node) => local),
+      ...(declarations ?? declaration?.declarations ?? []).map(({ id }: Node) => id)
+    ]).map(nameOf)
+  )
+
+/** Libraries that have both functions of a pair. */
+const libraries = /^(?:Math|tf|Dim|Collective)$/
 
 /** Functions of numbers or tensors whose result can take the place of their first argument. */
 const like =
@@ -109,7 +119,7 @@ const numbers = (value: number): ReadonlyArray<number> =>
 type Change = readonly [at: { readonly start: number; readonly end: number }, after: string]
 
 /** The changes of one node. */
-const changes = (node: Node, text: string): ReadonlyArray<Change> => {
+const changes = (node: Node, text: string, names: ReadonlySet<string>): ReadonlyArray<Change> => {
   const of = ({ end, start }: Node): string => text.slice(start, end)
   const { argument, arguments: given, callee, consequent, alternate, expression, left, operator, right, test, value } =
     node
@@ -145,10 +155,13 @@ const changes = (node: Node, text: string): ReadonlyArray<Change> => {
       return /^(?:Assignment|Call|Update)Expression$/.test(expression.type) ? [[node, ";"]] : []
     case "CallExpression": {
       const own = callee.type === "MemberExpression" && !callee["computed"] ? callee["property"] : callee
-      const twin = twins.get(nameOf(own))
+      const other = twins.get(nameOf(own))
+      const isThere = own === callee
+        ? names.has(other ?? "")
+        : /^(?:some|every)$/.test(nameOf(own)) || libraries.test(nameOf(callee["object"]))
       const kept: ReadonlyArray<Node> = given
       return [
-        ...(twin === undefined ? [] : [[own, twin] as const]),
+        ...(other !== undefined && isThere ? [[own, other] as const] : []),
         ...(like.test(nameOf(own)) && kept.length > 0 && kept[0]!.type !== "SpreadElement"
           ? [[node, `(${of(kept[0]!)})`] as const]
           : []),
@@ -171,10 +184,12 @@ const placed = (text: string, start: number): Pick<Mutant, "line" | "code" | "co
 /** Returns all mutants of a source, in the order of their places. */
 export const of = (file: string, text: string): ReadonlyArray<Mutant> => {
   let functions = -1
+  const tree = parse(text)
+  const names = namesOf(tree)
   const walk = (node: Node, inside: number): ReadonlyArray<Mutant> => {
     const isFunction = /Function/.test(node.type) && typeof node["body"] === "object" && node["body"] !== null
     const own = isFunction ? ++functions : inside
-    const found = ignored(node) ? [] : changes(node, text).map(([{ end, start }, after]): Mutant => ({
+    const found = ignored(node) ? [] : changes(node, text, names).map(([{ end, start }, after]): Mutant => ({
       file,
       ...placed(text, start),
       start,
@@ -186,7 +201,7 @@ export const of = (file: string, text: string): ReadonlyArray<Mutant> => {
     const below = children(node).flatMap((child) => walk(child, own))
     return ignored(node) ? [] : [...found, ...below]
   }
-  return walk(parse(text), -1)
+  return walk(tree, -1)
 }
 
 /** Makes a mutant that replaces the only place of a text. */
