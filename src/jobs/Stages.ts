@@ -23,7 +23,7 @@
  * assert.deepStrictEqual(seen, ["tokenizer of runs/one", "pretraining of runs/one"])
  * ```
  */
-import { type Cause, Context, Effect, Exit, type Layer, Option, Schema } from "effect"
+import { type Cause, Context, Effect, type Exit, type Layer, Option, Schema } from "effect"
 import * as Activity from "effect/workflow/Activity"
 import * as Workflow from "effect/workflow/Workflow"
 import type { WorkflowEngine } from "effect/workflow/WorkflowEngine"
@@ -65,9 +65,11 @@ export interface At extends Execution {
   readonly index: number
 }
 
-/** Keeps watch over stages: it is told of each, and may end it before its time. */
+/** Keeps watch over stages. */
 export interface Keeper {
+  /** Does a stage, or ends it before its time. */
   readonly stage: (at: At) => <E, R>(run: Effect.Effect<unknown, E, R>) => Effect.Effect<Outcome, E, R>
+  /** Is told of the end of an execution here. It was interrupted if it goes on at another worker, or later. */
   readonly ended: (
     of: Execution,
     exit: Exit.Exit<Outcome, StageFailed.StageFailed>
@@ -144,7 +146,7 @@ export const workflow = <P, E, R>(
         }
         return "done"
       })
-      return yield* Effect.onExit(all, (exit) => Exit.hasInterrupts(exit) ? Effect.void : keeper.ended(of, exit))
+      return yield* Effect.onExit(all, (exit) => keeper.ended(of, exit))
     }
   )
   return {

@@ -11,7 +11,7 @@
  */
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Predicate, Ref, Schedule } from "effect"
+import { Cause, Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Predicate, Ref, Schedule } from "effect"
 import * as ClusterWorkflowEngine from "effect/cluster/ClusterWorkflowEngine"
 import * as EntityId from "effect/cluster/EntityId"
 import * as RunnerAddress from "effect/cluster/RunnerAddress"
@@ -25,6 +25,7 @@ import * as os from "node:os"
 import * as Progress from "../layers/run/Progress.ts"
 import * as Runs from "../layers/run/Runs.ts"
 import * as Claims from "./Claims.ts"
+import * as Held from "./Held.ts"
 import * as Helping from "./Helping.ts"
 import type * as Job from "./Job.ts"
 import { JobStore } from "./JobStore.ts"
@@ -39,7 +40,7 @@ export interface Options {
   readonly host?: string
   /** The port on which it listens for them; default a free one. */
   readonly port?: number
-  /** The time after which a worker that does not move, but is not gone, has lost its job; default 20 seconds, at least 3. */
+  /** The time after which a worker that does not move, but is not gone, has lost its job; default {@link LEASE}, at least 3 seconds. */
   readonly lease?: Duration.Input
   /** Receives what the worker does. */
   readonly say?: (text: string) => Effect.Effect<void>
@@ -48,8 +49,11 @@ export interface Options {
 /** The memory of this machine in GiB. */
 export const memoryGiB = os.totalmem() / 2 ** 30
 
-/** The default of {@link Options.lease}. A worker that loses it in the middle of work begins its stage again. */
-const LEASE = "20 seconds"
+/**
+ * The default of {@link Options.lease}, in seconds. A worker that loses it in the middle of work goes on from its checkpoint. The loss of
+ * the worker that checks the others is noticed after it.
+ */
+export const LEASE = 6
 
 /** A port on which nobody listens. */
 const freePort = (host: string) =>
@@ -62,7 +66,7 @@ const freePort = (host: string) =>
   })
 
 const clusterOf = (
-  { host = os.hostname(), lease = LEASE, port }: Options
+  { host = os.hostname(), lease = Duration.seconds(LEASE), port }: Options
 ): Layer.Layer<WorkflowEngine | Sharding, never, JobStore | SqlClient.SqlClient> =>
   Layer.unwrap(Effect.gen(function*() {
     const { kind } = yield* JobStore
@@ -97,9 +101,6 @@ const fits = (needs: Job.Needs, { engines, gpu, memoryGiB }: Job.Offer): boolean
 /** So many numbers of executions are tried until one belongs to this worker. */
 const TRIES = 4096
 
-/** Seconds after which a claimed job whose stages nobody began is started again. */
-const FORGOTTEN = 10
-
 /** So many seconds a worker that lost a job has for saving its state, until its folder is taken from it by force. */
 const LOCKED = 3
 
@@ -112,8 +113,6 @@ const isLocked = (error: unknown): boolean =>
   Predicate.hasProperty(error, "tag") && error.tag === "Locked" ||
   Predicate.hasProperty(error, "reason") && isLocked(error.reason)
 
-const keyOf = ({ execution, job }: Stages.Execution): string => `${job}/${execution}`
-
 /** What ends a stage before its time. */
 type Call = "cancelled" | "superseded" | "stopping"
 
@@ -121,17 +120,9 @@ const make = Effect.fnUntraced(function*({ offer, say = () => Effect.void }: Opt
   const { sql } = yield* JobStore
   const worker = `${os.hostname()}:${process.pid}`
   const stopping = yield* Deferred.make<void>()
-  // The one job of this worker. A claim that no stage follows does not hold it for ever: another worker may have got it.
-  let held: { readonly key: string; begun: boolean; readonly at: number } | undefined
-  const free = Effect.map(
-    Clock.currentTimeMillis,
-    (now) => held === undefined || !held.begun && now - held.at > 1000 * FORGOTTEN
-  )
-  const hold = (key: string, begun: boolean) =>
-    Effect.map(Clock.currentTimeMillis, (at) => void (held = { key, begun, at }))
-  const release = (key: string) => Effect.sync(() => void (held = held?.key === key ? undefined : held))
+  const held = Held.make()
   // A share in other jobs yields to a job.
-  const help = Helping.make({ sql, worker, offer, isFree: free, say })
+  const help = Helping.make({ sql, worker, offer, isFree: held.isFree, say })
 
   /** Says what ends the stage, and keeps its reports meanwhile. */
   const watch = Effect.fnUntraced(function*(
@@ -185,9 +176,10 @@ const make = Effect.fnUntraced(function*({ offer, say = () => Effect.void }: Opt
       // The state is saved before anybody hears of it.
       Effect.onExit(() => Fiber.interrupt(fiber))
     )
-    switch (ended) {
+    const isOver = ended === "done" &&
+      Option.isNone(yield* patient(Claims.report(sql, at, number, yield* Ref.get(last))))
+    switch (isOver ? "superseded" : ended) {
       case "done":
-        yield* patient(Claims.report(sql, at, number, yield* Ref.get(last)))
         yield* patient(Claims.done(sql, at, number))
         return "done"
       case "cancelled":
@@ -195,7 +187,7 @@ const make = Effect.fnUntraced(function*({ offer, say = () => Effect.void }: Opt
         return "cancelled"
       case "superseded":
         yield* say(`job ${at.job}: another worker has it`)
-        yield* release(keyOf(at))
+        yield* held.release(at)
         // An answer would be taken for that of the other worker. The cluster interrupts this one.
         if (yield* patient(Claims.isPresent(sql, at))) yield* Deferred.await(stopping)
         return "moved"
@@ -206,23 +198,25 @@ const make = Effect.fnUntraced(function*({ offer, say = () => Effect.void }: Opt
 
   const stage = (at: Stages.At) => <E, R>(run: Effect.Effect<unknown, E, R>): Effect.Effect<Stages.Outcome, E, R> =>
     Effect.gen(function*() {
-      const key = keyOf(at)
       const found = yield* patient(Claims.take(sql, at, worker))
       if (Option.isNone(found)) return "moved"
       const taken = found.value
       if (taken.state === "cancelling") return "cancelled"
       if (!fits(taken.needs, offer)) return yield* giveBack(at, taken, "this machine does not fit it")
-      if (held?.key !== key && !(yield* free)) return yield* giveBack(at, taken, "this worker has another one")
-      yield* hold(key, true)
-      yield* help.leave
-      return yield* Effect.onInterrupt(
-        working(at, taken, run),
-        () => Effect.andThen(release(key), Effect.ignore(Claims.release(sql, at, taken.number)))
+      if (!held.has(at) && !(yield* held.isFree)) return yield* giveBack(at, taken, "this worker has another one")
+      yield* held.work(at)
+      return yield* Effect.andThen(help.leave, working(at, taken, run)).pipe(
+        Effect.onInterrupt(() =>
+          Effect.andThen(held.release(at), Effect.ignore(Claims.release(sql, at, taken.number)))
+        ),
+        Effect.ensuring(held.rest(at))
       )
     })
 
   const ended = (of: Stages.Execution, exit: Exit.Exit<Stages.Outcome, StageFailed.StageFailed>) =>
     Effect.gen(function*() {
+      // It goes on at another worker, or later.
+      if (Exit.hasInterrupts(exit)) return
       if (Exit.isFailure(exit)) {
         const error = Cause.squash(exit.cause)
         const failed = error instanceof StageFailed.StageFailed ? error : StageFailed.of("workflow", exit.cause)
@@ -232,16 +226,16 @@ const make = Effect.fnUntraced(function*({ offer, say = () => Effect.void }: Opt
         yield* patient(Claims.end(sql, of, exit.value === "done" ? "finished" : "cancelled"))
         yield* say(`job ${of.job}: ${exit.value === "done" ? "finished" : "cancelled"}`)
       }
-    }).pipe(Effect.ensuring(release(keyOf(of))))
+    }).pipe(Effect.ensuring(held.end(of)))
 
-  return { keeper: { stage, ended }, worker, stopping, free, help, hold, isHeld: () => held !== undefined }
+  return { keeper: { stage, ended }, worker, stopping, help, held }
 })
 
 /** Claims jobs while it is free. */
 const dispatch = Effect.fnUntraced(function*<P, R>(
   runs: ReadonlyArray<Stages.Run<P, R>>,
   { offer, say = () => Effect.void }: Options,
-  { free, help, hold, worker }: Effect.Success<ReturnType<typeof make>>
+  { held, help, worker }: Effect.Success<ReturnType<typeof make>>
 ) {
   const { sql } = yield* JobStore
   const sharding = yield* Sharding
@@ -265,16 +259,16 @@ const dispatch = Effect.fnUntraced(function*<P, R>(
     return Option.none<number>()
   })
   const round = Effect.gen(function*() {
-    if (yield* free) {
+    if (yield* held.isFree) {
       const claimed = yield* Claims.claim(sql, { worker, offer, workflows, choose })
       if (Option.isSome(claimed)) {
-        yield* hold(keyOf(claimed.value), false)
+        yield* held.claim(claimed.value)
         yield* help.leave
         yield* say(`job ${claimed.value.job}: claimed`)
         yield* start(claimed.value)
       } else yield* help.begin(runs)
     }
-    yield* Effect.forEach(yield* Claims.forgotten(sql, workflows, FORGOTTEN), start)
+    yield* Effect.forEach(yield* Claims.forgotten(sql, workflows, Held.FORGOTTEN), start)
   })
   // Effect's engine dies of a database that is away.
   return yield* round.pipe(Effect.sandbox, Effect.ignore, Effect.andThen(Effect.sleep("500 millis")), Effect.forever)
@@ -298,10 +292,7 @@ export const layer = <P, R>(
       yield* Deferred.succeed(made.stopping, undefined)
       yield* made.help.leave
       // Its workflow ends after its stage.
-      yield* Effect.repeat(Effect.sync(() => made.isHeld()), {
-        until: (held) => !held,
-        schedule: Schedule.spaced("50 millis")
-      })
+      yield* Effect.repeat(made.held.isFree, { until: (free) => free, schedule: Schedule.spaced("50 millis") })
     })
     const dispatcher = Layer.effectDiscard(Effect.gen(function*() {
       yield* Effect.addFinalizer(() => leaving)

@@ -53,7 +53,7 @@ describe("Report", () => {
 
   it("expects the demo to end in the time that the README tells", () => {
     const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8")
-    const minutes = Number(/A run takes \d+ to (\d+) minutes/.exec(readme)?.[1])
+    const minutes = Number(/A run takes [\d.]+ to (\d+) minutes/.exec(readme)?.[1])
     assert.deepInclude(DemoExpectations.figures, { figure: "seconds", atMost: 60 * minutes })
   })
 

@@ -1,6 +1,18 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { Console, Deferred, Effect, FileSystem, Layer, ManagedRuntime, Redacted, Schema, Stream } from "effect"
+import {
+  Console,
+  Deferred,
+  Effect,
+  Exit,
+  FileSystem,
+  Layer,
+  ManagedRuntime,
+  Queue,
+  Redacted,
+  Schema,
+  Stream
+} from "effect"
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -242,4 +254,32 @@ describe("a job", () => {
       assert.deepStrictEqual(made.toSorted(), ["helper", "helper", "helper", "main"])
       assert.deepStrictEqual(told, [`one:1 job ${job}: helps with squares`, `one:1 job ${job}: helps no more`])
     })), 30_000)
+
+  it("that goes on elsewhere after a stage does not keep its worker from the next one", () =>
+    store.runPromise(Effect.gen(function*() {
+      const started = yield* Queue.unbounded<Stages.Execution>()
+      const kept = yield* Deferred.make<Stages.Keeper>()
+      const run = Stages.workflow("Kept", {
+        payload: Schema.Struct({}),
+        title: () => "kept",
+        stages: () => [{ name: "first", run: Effect.void }]
+      })
+      const given: Stages.Run<{}, never> = {
+        ...run,
+        start: ({ execution, job }) => Effect.asVoid(Queue.offer(started, { execution, job })),
+        layer: Layer.effectDiscard(Effect.flatMap(Stages.Keeper, (keeper) => Deferred.succeed(kept, keeper)))
+      }
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* working(given)
+        const { ended: over, stage } = yield* Deferred.await(kept)
+        const jobs = [yield* Stages.submit(run, {}), yield* Stages.submit(run, {})]
+        const first = yield* Queue.take(started)
+        assert.strictEqual(yield* stage({ ...first, stage: "first", index: 0 })(Effect.void), "done")
+        yield* over(first, Exit.interrupt())
+        const second = yield* Queue.take(started)
+        assert.deepStrictEqual([first.job, second.job], jobs)
+        yield* over(second, Exit.succeed("done"))
+        assert.deepInclude(yield* ended(second.job), { state: "finished" })
+      }))
+    })))
 })

@@ -35,7 +35,7 @@ export const worker = (root: () => Root) =>
     ),
     lease: Flag.Finite("lease").pipe(
       Flag.filter((seconds) => seconds >= 3, () => "3 or more"),
-      Described.withDefault("seconds after which a worker that hangs has lost its job", 20)
+      Described.withDefault("seconds after which a worker that hangs has lost its job", Worker.LEASE)
     )
   }, (given) =>
     Effect.gen(function*() {
