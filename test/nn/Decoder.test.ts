@@ -6,6 +6,7 @@ import * as Engine from "../../src/layers/engine/Engine.ts"
 import { AdamW, DecoderStep, Parameter, Perception, PixelDecoder, Vit, Vqkd } from "../../src/nn/index.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { HostOf } from "../../src/shapes/Step.ts"
+import type * as Tensor from "../../src/shapes/Tensor.ts"
 import * as Tree from "../../src/shapes/Tree.ts"
 import { onnx, present, reference, tensorflow } from "../layers/engine/engines.ts"
 
@@ -42,6 +43,13 @@ const stepOf = (seen: boolean) => DecoderStep.step(sizes, 2, { adamw, channels, 
 interface Inputs {
   readonly state: DecoderStep.State<typeof sizes>
   readonly batch: DecoderStep.Batch<2, typeof sizes>
+}
+
+type Weights = DecoderStep.Weights<typeof sizes>
+type Drawing = ReturnType<typeof DecoderStep.draw<2, typeof sizes>>
+
+interface Drawn extends Weights {
+  readonly codes: Parameters<Drawing["run"]>[1]["codes"]
 }
 
 type State = HostOf<DecoderStep.State<typeof sizes>>
@@ -119,6 +127,31 @@ describe("the mean patches of codes", () => {
         assert.closeTo(means.data[2 * 192 + place]!, at(0, 2, channel, row, column), 1e-4)
       }
     }).pipe(Effect.scoped, Effect.provide(Engine.layerReference)))
+})
+
+describe("a drawing", () => {
+  it("has the decoder's patches in the units of images, cut off below 0 and above 1", () => {
+    const { parameters } = initial(false, 60)
+    const draw = DecoderStep.draw(sizes, 2, channels)
+    const { drawn, patches } = Eager.run<Drawn, { drawn: ReturnType<Drawing["run"]>["images"]; patches: Tensor.Any }>(
+      { parameters, codebook, codes },
+      ({ codebook, codes, parameters }) => ({
+        drawn: draw.run({ parameters, codebook }, { codes }).images,
+        patches: PixelDecoder.forward<2, typeof sizes>(sizes, parameters, codebook, codes, 2)
+      })
+    )
+    const expected = Array.from(drawn.data, (_, at) => {
+      const [image, channel, y, x] = [Math.floor(at / 768), Math.floor(at / 256) % 3, Math.floor(at / 16) % 16, at % 16]
+      const patch = 4 * image + 2 * Math.floor(y / 8) + Math.floor(x / 8)
+      const value = patches.data[192 * patch + 64 * channel + 8 * (y % 8) + x % 8]!
+      return Math.min(1, Math.max(0, value * channels.std[channel]! + channels.mean[channel]!))
+    })
+    drawn.data.forEach((value, at) => assert.closeTo(value, expected[at]!, 1e-5))
+    const share = (is: (value: number) => boolean) => expected.filter(is).length / expected.length
+    assert.isAbove(share((value) => value === 0), 0.01)
+    assert.isAbove(share((value) => value === 1), 0.01)
+    assert.isAbove(share((value) => value > 0 && value < 1), 0.3)
+  })
 })
 
 describe("the gradient of the loss", () => {

@@ -64,7 +64,10 @@ describe.each(Object.keys(engines) as ReadonlyArray<keyof typeof engines>)("on t
 describe("teachers", () => {
   it("have the official names", () => {
     assert.deepStrictEqual(Eager.names(Clip.spec(clipSizes)), Eager.fixture("teacher_clip").keys("state"))
-    assert.deepStrictEqual(Eager.names(Dino.spec(dinoSizes)), Eager.fixture("teacher_dino").keys("state"))
+    const dino = Eager.fixture("teacher_dino").keys("state")
+    assert.deepStrictEqual(Eager.names(Dino.spec(dinoSizes)), dino)
+    const registered = Eager.names(Dino.spec({ ...dinoSizes, registers: 1 }))
+    assert.deepStrictEqual(registered, [...dino, "register_tokens"].toSorted())
   })
 
   it("refuse images that are no whole number of patches", () => {

@@ -120,6 +120,14 @@ const ofRows: Readonly<
 > = {
   argMax: [Codes.argMax, (rows) => rows.map(place)],
   "argMax of matrices": [(x) => Codes.argMax(Arrange.reshape(x, [1, ...x.shape])), (rows) => rows.map(place)],
+  "concat of rows": [
+    (x) => Arrange.concat([x, Elementwise.scale(x, 2)], 0),
+    (rows) => [...rows.flat(), ...rows.flat().map((x) => 2 * x)]
+  ],
+  "concat of columns": [
+    (x) => Arrange.concat([x, Elementwise.scale(x, 2)], 1),
+    (rows) => rows.flatMap((row) => [...row, ...row.map((x) => 2 * x)])
+  ],
   globalNorm: [(x) => Reduction.globalNorm({ x, again: [x] }), (rows) => [Math.SQRT2 * length(rows.flat())]],
   l2Normalize: [
     (x) => Normalization.l2Normalize(x),
