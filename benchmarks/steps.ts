@@ -10,6 +10,7 @@ import * as Mask from "../src/domain/method/Mask.ts"
 import * as WeightDecay from "../src/domain/method/WeightDecay.ts"
 import * as Weights from "../src/layers/weights/Weights.ts"
 import * as Parameter from "../src/nn/blocks/Parameter.ts"
+import * as VitInference from "../src/nn/blocks/VitInference.ts"
 import * as AdamW from "../src/nn/optimizer/AdamW.ts"
 import * as Mim from "../src/nn/pretrain/Mim.ts"
 import * as PretrainStep from "../src/nn/pretrain/PretrainStep.ts"
@@ -144,7 +145,10 @@ export const encoding = (preset: Preset, size: number) => {
 /** A preset's backbone that turns images to mean patch tokens, random weights, and one batch. */
 export const describing = (preset: Preset, size: number) => {
   const sizes = Backbone.sizes(preset.pretrain, preset.tokenizer.codebook.size)
-  const inference = PretrainStep.features(sizes, Dim.named("batch", size), { pooling: "mean", finalNorm: true })
+  const inference = VitInference.features(PretrainStep.model(sizes), Dim.named("batch", size), {
+    pooling: "mean",
+    finalNorm: true
+  })
   const weights = () => ({ parameters: Parameter.initialise(Mim.spec(sizes), 0) })
   return { inference, weights, batch: { images: waves(inference.batch.images.shape) } }
 }

@@ -20,6 +20,7 @@ import * as KeyedRandom from "../src/domain/values/KeyedRandom.ts"
 import * as Engine from "../src/layers/engine/Engine.ts"
 import * as Weights from "../src/layers/weights/Weights.ts"
 import * as Parameter from "../src/nn/blocks/Parameter.ts"
+import * as VitInference from "../src/nn/blocks/VitInference.ts"
 import * as FinetuneStep from "../src/nn/finetune/FinetuneStep.ts"
 import * as PretrainStep from "../src/nn/pretrain/PretrainStep.ts"
 import type * as Head from "../src/nn/segmentation/Head.ts"
@@ -88,9 +89,10 @@ const program = Effect.gen(function*() {
 
   const vocabulary = yield* Tokenizer.open(tokenizer)
   const encode = TokenizerStep.encode(vocabulary.sizes, COUNT, vocabulary.quantizer)
-  const patches = PretrainStep.patchFeatures(Backbone.sizes(backbone.config, backbone.codes), COUNT)
+  const model = PretrainStep.model(Backbone.sizes(backbone.config, backbone.codes))
+  const patches = VitInference.patchFeatures(model, COUNT)
   const pooling = { pooling: "mean", finalNorm: true } as const
-  const vectors = PretrainStep.features(Backbone.sizes(backbone.config, backbone.codes), COUNT, pooling)
+  const vectors = VitInference.features(model, COUNT, pooling)
   const { classes, config } = classifier
   const logits = FinetuneStep.logits(Classifier.sizes(config, classes.length), COUNT)
   const segmenter = segmenterOf(imageSize)

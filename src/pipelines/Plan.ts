@@ -23,6 +23,7 @@ import type { OptimizerConfig } from "../domain/config/OptimizerConfig.ts"
 import type { Preset } from "../domain/config/Preset.ts"
 import * as Engine from "../layers/engine/Engine.ts"
 import * as FeatureCache from "../layers/teacher/FeatureCache.ts"
+import * as VitInference from "../nn/blocks/VitInference.ts"
 import * as PretrainStep from "../nn/pretrain/PretrainStep.ts"
 import * as Dim from "../shapes/Dim.ts"
 import * as HostTensor from "../shapes/HostTensor.ts"
@@ -132,7 +133,11 @@ const probed = Effect.fnUntraced(function*(preset: Preset, images: number) {
   const engine = yield* Engine.Engine
   const { codebook: { size: codes } } = preset.tokenizer
   const inferenceOf = (batch: number) =>
-    PretrainStep.features(Backbone.sizes(preset.pretrain, codes), Dim.named("batch", batch), preset.probe)
+    VitInference.features(
+      PretrainStep.model(Backbone.sizes(preset.pretrain, codes)),
+      Dim.named("batch", batch),
+      preset.probe
+    )
   const one = inferenceOf(1)
   const flopsPerImage = Graph.flops(Trace.inference(one).graph)
   const parameters = Memory.elements(one.weights as object)

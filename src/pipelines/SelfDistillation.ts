@@ -22,6 +22,7 @@ import * as Engine from "../layers/engine/Engine.ts"
 import * as Files from "../layers/files/Files.ts"
 import * as Teacher from "../layers/teacher/Teacher.ts"
 import * as Weights from "../layers/weights/Weights.ts"
+import * as VitInference from "../nn/blocks/VitInference.ts"
 import * as PretrainStep from "../nn/pretrain/PretrainStep.ts"
 import * as TokenizerStep from "../nn/tokenizer/TokenizerStep.ts"
 import * as Dim from "../shapes/Dim.ts"
@@ -48,8 +49,8 @@ export const layerBackbone = (
     channels: augment,
     digest: digestOf(Stage.toJson(PretrainConfig, backbone.config), tensors),
     open: Effect.fnUntraced(function*({ size }) {
-      const inference = PretrainStep.patchFeatures(
-        Backbone.sizes(backbone.config, backbone.codes),
+      const inference = VitInference.patchFeatures(
+        PretrainStep.model(Backbone.sizes(backbone.config, backbone.codes)),
         Dim.named("images", size)
       )
       return yield* Teacher.open(

@@ -1,6 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as KeyedRandom from "../../src/domain/values/KeyedRandom.ts"
-import { FinetuneStep, LearnedCodes, Parameter, PixelDecoder, TokenizerStep, Vit } from "../../src/nn/index.ts"
+import {
+  FinetuneStep,
+  LearnedCodes,
+  Parameter,
+  PixelDecoder,
+  TokenizerStep,
+  Vit,
+  VitInference
+} from "../../src/nn/index.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import type { HostOf } from "../../src/shapes/Step.ts"
 import * as Tree from "../../src/shapes/Tree.ts"
@@ -43,9 +51,9 @@ describe.each(["mean", "cls"] as const)("the features of a classifier of %s", (p
   const weights = noise<Parameters<typeof logits.run>[0]>(logits.weights)
   const batch = noise<Parameters<typeof logits.run>[1]>(logits.batch)
   const features = (options: { readonly pooling: "mean" | "cls"; readonly finalNorm: boolean }) =>
-    infer(FinetuneStep.features(own, 2, options), weights, batch).features.data
+    infer(VitInference.features(FinetuneStep.model(own), 2, options), weights, batch).features.data
   const blocks = (finalNorm: boolean) =>
-    infer(FinetuneStep.blockFeatures(own, 2, { blocks: 2, finalNorm }), weights, batch)
+    infer(VitInference.blockFeatures(FinetuneStep.model(own), 2, { blocks: 2, finalNorm }), weights, batch)
 
   it("behind the final norm are those of its logits", () => {
     const { bias, weight } = weights.parameters.head
@@ -68,7 +76,7 @@ describe.each(["mean", "cls"] as const)("the features of a classifier of %s", (p
       near(mean[1]!.data, features({ pooling: "mean", finalNorm }))
       assert.notDeepEqual(mean[0]!.data, mean[1]!.data)
     }
-    const { data } = infer(FinetuneStep.patchFeatures(own, 2), weights, batch).target
+    const { data } = infer(VitInference.patchFeatures(FinetuneStep.model(own), 2), weights, batch).target
     near(features({ pooling: "mean", finalNorm: pooling === "cls" }), overPatches(data))
   })
 })

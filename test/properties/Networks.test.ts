@@ -2,6 +2,7 @@ import * as RelativePosition from "../../src/domain/method/RelativePosition.ts"
 import * as Laws from "../../src/laws/index.ts"
 import * as PatchGrid from "../../src/nn/blocks/PatchGrid.ts"
 import * as Vit from "../../src/nn/blocks/Vit.ts"
+import * as VitInference from "../../src/nn/blocks/VitInference.ts"
 import * as FinetuneStep from "../../src/nn/finetune/FinetuneStep.ts"
 import * as PretrainStep from "../../src/nn/pretrain/PretrainStep.ts"
 import { holds } from "../laws/kit.ts"
@@ -36,4 +37,7 @@ holds(
   "the classifier of the class token",
   Laws.network((batch) => FinetuneStep.logits({ ...classifier, depth: 1, pooling: "cls" }, batch))
 )
-holds("the pretrained backbone", Laws.network((batch) => PretrainStep.patchFeatures(backbone, batch)))
+holds(
+  "the pretrained backbone",
+  Laws.network((batch) => VitInference.patchFeatures(PretrainStep.model(backbone), batch))
+)

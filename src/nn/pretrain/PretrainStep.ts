@@ -33,16 +33,12 @@ import { pmean } from "../../shapes/Collective.ts"
 import { add } from "../../shapes/Elementwise.ts"
 import { valueAndGradient } from "../../shapes/Gradient.ts"
 import { accuracy, crossEntropy, crossEntropyExcept } from "../../shapes/Loss.ts"
-import { layerNorm } from "../../shapes/Normalization.ts"
 import type { Inference, SpecOf, TrainStep } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
-import { patchTokens } from "../../shapes/Tokens.ts"
-import * as Block from "../blocks/Block.ts"
-import * as ClassAttention from "../blocks/ClassAttention.ts"
 import * as DropPath from "../blocks/DropPath.ts"
 import * as PatchGrid from "../blocks/PatchGrid.ts"
-import * as Pooling from "../blocks/Pooling.ts"
 import * as Vit from "../blocks/Vit.ts"
+import type * as VitInference from "../blocks/VitInference.ts"
 import * as AdamW from "../optimizer/AdamW.ts"
 import * as Mim from "./Mim.ts"
 
@@ -121,10 +117,6 @@ export const step = <B extends number, M extends number, const N extends Mim.Siz
   }
 }
 
-const weights = <N extends Mim.Sizes>(sizes: Readonly<N>): SpecOf<{ readonly parameters: Mim.MimParams<N> }> => ({
-  parameters: Mim.spec(sizes)
-})
-
 /** The label of a masked patch whose loss does not count, such as one of a repeated image. */
 export const UNCOUNTED = -1
 
@@ -141,7 +133,7 @@ export const predict = <B extends number, M extends number, const N extends Mim.
   { readonly predicted: Tensor<[M], "int32">; readonly loss: Tensor<[]> }
 > => ({
   name: "predict",
-  weights: weights(sizes),
+  weights: { parameters: Mim.spec(sizes) },
   batch: masked(sizes, batch),
   run: ({ parameters }, { images, labels, mask, rows }) => {
     const tokens = Mim.hidden(parameters, images, mask, rows, {
@@ -153,74 +145,8 @@ export const predict = <B extends number, M extends number, const N extends Mim.
   }
 })
 
-/** An inference of the backbone on standardised images. */
-type Seeing<B extends number, N extends Mim.Sizes, O> = Inference<
-  { readonly parameters: Mim.MimParams<N> },
-  { readonly images: PatchGrid.Images<B, N> },
-  O
->
-
-/**
- * Makes the inference of one vector per standardised image, `[B, C]`: the mean patch token or class token of the last block,
- * with the final norm or without.
- */
-export const features = <B extends number, const N extends Mim.Sizes>(
-  sizes: Readonly<N>,
-  batchSize: B,
-  options: Pooling.Options
-): Seeing<B, N, { readonly features: Tensor<[B, N["width"]]> }> => ({
-  name: "features",
-  weights: weights(sizes),
-  batch: { images: PatchGrid.images(sizes, batchSize) },
-  run: ({ parameters }, { images }) => {
-    const tokens = Vit.tokensOf(sizes, parameters, images)
-    const norms = options.finalNorm ? { norm: parameters.norm } : {}
-    return { features: Pooling.pool(tokens, PatchGrid.patches(sizes), options.pooling, norms, sizes.epsilon) }
-  }
-})
-
-/** Makes the inference of the pooled tokens of the last blocks of standardised images, in both ways, each `[B, C]`. */
-export const blockFeatures = <B extends number, const N extends Mim.Sizes>(
-  sizes: Readonly<N>,
-  batchSize: B,
-  options: Pooling.BlockOptions
-): Seeing<B, N, Pooling.Blocks<B, N["width"]>> => ({
-  name: "block features",
-  weights: weights(sizes),
-  batch: { images: PatchGrid.images(sizes, batchSize) },
-  run: ({ parameters }, { images }) => {
-    const outputs = Vit.blocksOf(sizes, parameters, images)
-    const norms = options.finalNorm ? { norm: parameters.norm } : {}
-    return Pooling.poolBlocks(outputs, PatchGrid.patches(sizes), options.blocks, norms, sizes.epsilon)
-  }
-})
-
-/** Makes the inference of patch tokens of standardised images after the last block and its norm, `[B, N, C]`. */
-export const patchFeatures = <B extends number, const N extends Mim.Sizes>(
-  sizes: Readonly<N>,
-  batchSize: B
-): Seeing<B, N, { readonly target: Tensor<[B, PatchGrid.Patches<N>, N["width"]]> }> => ({
-  name: "patch features",
-  weights: weights(sizes),
-  batch: { images: PatchGrid.images(sizes, batchSize) },
-  run: ({ parameters }, { images }) => {
-    const normed = layerNorm(
-      Vit.tokensOf(sizes, parameters, images),
-      parameters.norm,
-      sizes.epsilon ?? Block.EPSILON
-    )
-    return { target: patchTokens(normed, PatchGrid.patches(sizes)) }
-  }
-})
-
-/** Makes the inference of the class token's attention in a block, `[B, H, N+1]`, for standardised images. */
-export const attention = <B extends number, const N extends Mim.Sizes>(
-  sizes: Readonly<N>,
-  batchSize: B,
-  block: number
-): Seeing<B, N, ClassAttention.ClassAttention<B, N>> => ({
-  name: "attention",
-  weights: weights(sizes),
-  batch: { images: PatchGrid.images(sizes, batchSize) },
-  run: ({ parameters }, { images }) => ({ attention: ClassAttention.ofImages(sizes, parameters, images, block) })
+/** Makes a pretrained backbone for the inferences of `VitInference`. */
+export const model = <const N extends Mim.Sizes>(sizes: Readonly<N>): VitInference.Model<N, Mim.MimParams<N>> => ({
+  sizes,
+  parameters: Mim.spec(sizes)
 })

@@ -23,6 +23,7 @@ import { version } from "../../domain/values/Version.ts"
 import * as Files from "../../layers/files/Files.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import type * as Pooling from "../../nn/blocks/Pooling.ts"
+import * as VitInference from "../../nn/blocks/VitInference.ts"
 import * as FinetuneStep from "../../nn/finetune/FinetuneStep.ts"
 import * as PretrainStep from "../../nn/pretrain/PretrainStep.ts"
 import type * as Head from "../../nn/segmentation/Head.ts"
@@ -252,12 +253,12 @@ const modelsOf = Effect.fnUntraced(function*(network: Network, pooling: Pooling.
       return {
         features: model({
           ...given,
-          make: (images) => PretrainStep.features(sizes, images, pooling),
+          make: (images) => VitInference.features(PretrainStep.model(sizes), images, pooling),
           finish: (outputs) => outputs
         }),
         patches: model({
           ...given,
-          make: (images) => PretrainStep.patchFeatures(sizes, images),
+          make: (images) => VitInference.patchFeatures(PretrainStep.model(sizes), images),
           finish: ({ target }) => ({ patches: target })
         })
       }
@@ -274,7 +275,7 @@ const modelsOf = Effect.fnUntraced(function*(network: Network, pooling: Pooling.
         }),
         features: model({
           ...given,
-          make: (images) => FinetuneStep.features(sizes, images, pooling),
+          make: (images) => VitInference.features(FinetuneStep.model(sizes), images, pooling),
           finish: (outputs) => outputs
         })
       }

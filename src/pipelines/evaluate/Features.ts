@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import * as Config from "../../domain/config/Config.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
 import type * as Pooling from "../../nn/blocks/Pooling.ts"
+import * as VitInference from "../../nn/blocks/VitInference.ts"
 import * as FinetuneStep from "../../nn/finetune/FinetuneStep.ts"
 import * as PretrainStep from "../../nn/pretrain/PretrainStep.ts"
 import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
@@ -29,8 +30,8 @@ const open = (network: NetworkRows.Network, options: FeatureOptions, images: num
   const batchSize = Dim.named("batch", images)
   return NetworkRows.openKind(network, {
     tokenizer: (sizes, open) => open(TokenizerStep.features(sizes, batchSize, options), vectors),
-    backbone: (sizes, open) => open(PretrainStep.features(sizes, batchSize, options), vectors),
-    classifier: (sizes, open) => open(FinetuneStep.features(sizes, batchSize, options), vectors)
+    backbone: (sizes, open) => open(VitInference.features(PretrainStep.model(sizes), batchSize, options), vectors),
+    classifier: (sizes, open) => open(VitInference.features(FinetuneStep.model(sizes), batchSize, options), vectors)
   })
 }
 
@@ -57,8 +58,8 @@ export const openBlocks = (network: NetworkRows.Network, options: Pooling.BlockO
   const batchSize = Dim.named("batch", images)
   return NetworkRows.openKind(network, {
     tokenizer: (sizes, open) => open(TokenizerStep.blockFeatures(sizes, batchSize, options), joined),
-    backbone: (sizes, open) => open(PretrainStep.blockFeatures(sizes, batchSize, options), joined),
-    classifier: (sizes, open) => open(FinetuneStep.blockFeatures(sizes, batchSize, options), joined)
+    backbone: (sizes, open) => open(VitInference.blockFeatures(PretrainStep.model(sizes), batchSize, options), joined),
+    classifier: (sizes, open) => open(VitInference.blockFeatures(FinetuneStep.model(sizes), batchSize, options), joined)
   })
 }
 

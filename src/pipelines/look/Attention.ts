@@ -5,6 +5,7 @@ import * as AttentionMass from "../../domain/look/AttentionMass.ts"
 import type { Picture } from "../../domain/pixels/Picture.ts"
 import type { Grid } from "../../domain/values/Grid.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
+import * as VitInference from "../../nn/blocks/VitInference.ts"
 import * as FinetuneStep from "../../nn/finetune/FinetuneStep.ts"
 import * as PretrainStep from "../../nn/pretrain/PretrainStep.ts"
 import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
@@ -52,8 +53,8 @@ const open = (network: NetworkRows.Network, block: number, images: number) => {
   const batchSize = Dim.named("batch", images)
   return NetworkRows.openKind(network, {
     tokenizer: (sizes, open) => open(TokenizerStep.attention(sizes, batchSize, block), rowsOf),
-    backbone: (sizes, open) => open(PretrainStep.attention(sizes, batchSize, block), rowsOf),
-    classifier: (sizes, open) => open(FinetuneStep.attention(sizes, batchSize, block), rowsOf)
+    backbone: (sizes, open) => open(VitInference.attention(PretrainStep.model(sizes), batchSize, block), rowsOf),
+    classifier: (sizes, open) => open(VitInference.attention(FinetuneStep.model(sizes), batchSize, block), rowsOf)
   })
 }
 

@@ -6,6 +6,7 @@ import type { Picture } from "../../domain/pixels/Picture.ts"
 import type { Grid } from "../../domain/values/Grid.ts"
 import * as ImageSet from "../../layers/images/reading/ImageSet.ts"
 import * as WorkerThread from "../../layers/machine/WorkerThread.ts"
+import * as VitInference from "../../nn/blocks/VitInference.ts"
 import * as FinetuneStep from "../../nn/finetune/FinetuneStep.ts"
 import * as PretrainStep from "../../nn/pretrain/PretrainStep.ts"
 import * as TokenizerStep from "../../nn/tokenizer/TokenizerStep.ts"
@@ -70,8 +71,8 @@ const open = (network: NetworkRows.Network, images: number) => {
   const batchSize = Dim.named("batch", images)
   return NetworkRows.openKind(network, {
     tokenizer: (sizes, open) => open(TokenizerStep.patchFeatures(sizes, batchSize), rowsOf),
-    backbone: (sizes, open) => open(PretrainStep.patchFeatures(sizes, batchSize), rowsOf),
-    classifier: (sizes, open) => open(FinetuneStep.patchFeatures(sizes, batchSize), rowsOf)
+    backbone: (sizes, open) => open(VitInference.patchFeatures(PretrainStep.model(sizes), batchSize), rowsOf),
+    classifier: (sizes, open) => open(VitInference.patchFeatures(FinetuneStep.model(sizes), batchSize), rowsOf)
   })
 }
 
