@@ -17,6 +17,7 @@ import { pmean } from "./Collective.ts"
 import * as FusedKernel from "./FusedKernel.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
+import { part } from "./Step.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 import * as Tree from "./Tree.ts"
 
@@ -28,36 +29,37 @@ import * as Tree from "./Tree.ts"
 export const valueAndGradient = <P extends object, A extends object>(
   lossOf: (params: P) => { readonly loss: Tensor<[]>; readonly aux: A },
   params: P
-): { readonly loss: Tensor<[]>; readonly aux: A; readonly gradients: P } => {
-  const leaves = Tree.leaves<Any>(params)
-  const found: Array<A> = []
-  const { value, grads } = tf.engine().gradients(
-    () => {
-      const { loss, aux } = lossOf(params)
-      // The engine frees everything that its forward pass does not return; these must outlive it. They are copies, which
-      // can be freed though the loss or a parameter is among them.
-      found.push(Tree.map<A>(aux, (leaf) => tf.keep(untyped(leaf as Any).clone())))
-      return untyped(loss)
-    },
-    leaves.map(([, leaf]) => untyped(leaf)),
-    undefined,
-    true
-  )
-  const aux = Tree.map<A>(found[0]!, (leaf) => {
-    const kept = untyped(leaf as Any)
-    const adopted = tf.clone(kept)
-    kept.dispose()
-    return adopted
+): { readonly loss: Tensor<[]>; readonly aux: A; readonly gradients: P } =>
+  part(() => {
+    const leaves = part(() => Tree.leaves<Any>(params))
+    const found: Array<A> = []
+    const { value, grads } = tf.engine().gradients(
+      () => {
+        const { aux, loss } = part(() => lossOf(params))
+        // The engine frees everything that its forward pass does not return; these must outlive it. They are copies, which
+        // can be freed though the loss or a parameter is among them.
+        found.push(Tree.map<A>(aux, (leaf) => tf.keep(untyped(leaf as Any).clone())))
+        return untyped(loss)
+      },
+      leaves.map(([, leaf]) => untyped(leaf)),
+      undefined,
+      true
+    )
+    const aux = Tree.map<A>(found[0]!, (leaf) => {
+      const kept = untyped(leaf as Any)
+      const adopted = tf.clone(kept)
+      kept.dispose()
+      return adopted
+    })
+    const gradients = new Map(
+      leaves.map(([path, leaf], index) => [path, grads[index] ?? tf.zerosLike(untyped(leaf))] as const)
+    )
+    return {
+      loss: pmean(unsafeTyped<[]>(value)),
+      aux,
+      gradients: pmean(Tree.map<P>(params, (_, path) => gradients.get(path)))
+    }
   })
-  const gradients = new Map(
-    leaves.map(([path, leaf], index) => [path, grads[index] ?? tf.zerosLike(untyped(leaf))] as const)
-  )
-  return {
-    loss: pmean(unsafeTyped<[]>(value)),
-    aux,
-    gradients: pmean(Tree.map<P>(params, (_, path) => gradients.get(path)))
-  }
-}
 
 const boundaryGrad = tf.customGrad((x, save) => {
   const input = x as tf.Tensor

@@ -14,6 +14,7 @@ import * as FusedKernel from "./FusedKernel.ts"
 import type { DType } from "./HostTensor.ts"
 import type { Shape } from "./Shape.ts"
 import * as ShapeError from "./ShapeError.ts"
+import { each, part } from "./Step.ts"
 import { type Any, type Tensor, unsafeTyped, untyped } from "./Tensor.ts"
 import * as Tree from "./Tree.ts"
 
@@ -111,10 +112,10 @@ export const meanTokens = <B extends number, N extends number, C extends number,
 
 /** The global norm: the length of the vector of all leaves of a record. It has no gradient and is for updates. */
 export const globalNorm = (tree: object): Tensor<[]> => {
-  const squares = Tree.leaves<Any>(tree).map(([path, leaf]) => {
+  const squares = each(part(() => Tree.leaves<Any>(tree)), ([path, leaf]) => {
     const x = untyped(leaf)
     ShapeError.elements("globalNorm", "float32", x, path)
     return FusedKernel.run("PatchwordSumSquares", { x }, {}, () => [tf.sum(tf.square(x))])[0]!
   })
-  return unsafeTyped(tf.sqrt(tf.sum(tf.stack(squares))))
+  return unsafeTyped(tf.sqrt(tf.sum(tf.stack([...squares]))))
 }

@@ -22,6 +22,7 @@
  * assert.deepStrictEqual(double.run({}, { x: Tensor.fill([3], 1) }).x.shape, [3])
  * ```
  */
+import * as tf from "@tensorflow/tfjs-core"
 import type { DType, HostTensor } from "./HostTensor.ts"
 import type { Shape } from "./Shape.ts"
 import type { Any } from "./Tensor.ts"
@@ -66,4 +67,29 @@ export interface TrainStep<in out S, in out B, in out M> {
   readonly batch: SpecOf<B>
   /** Computes the metrics and the next state. Pure and synchronous. */
   readonly run: (state: S, batch: B) => { readonly metrics: M; readonly state: S }
+}
+
+/** A backend that records a step. */
+interface Recorder extends tf.KernelBackend {
+  readonly recording?: {
+    readonly part: <A>(compute: () => A) => A
+    readonly map: <A, B>(values: ReadonlyArray<A>, of: (value: A) => B) => ReadonlyArray<B>
+  }
+}
+
+const recording = () => (tf.backend() as Recorder).recording
+
+/**
+ * Computes a part of a step. After a pause, a compiler calls the step again from its beginning, and gets the parts that are done from its
+ * record. A step without parts has the same program, and its compiler repeats more of it. `compute` is pure, as the step is.
+ */
+export const part = <A>(compute: () => A): A => {
+  const known = recording()
+  return known === undefined ? compute() : known.part(compute)
+}
+
+/** Computes a part of a step for each value. */
+export const each = <A, B>(values: ReadonlyArray<A>, of: (value: A) => B): ReadonlyArray<B> => {
+  const known = recording()
+  return known === undefined ? values.map((value) => of(value)) : known.map(values, of)
 }

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as InParts from "../../src/compiler/graph/InParts.ts"
 import * as OnnxProgram from "../../src/compiler/programs/OnnxProgram.ts"
 import * as TensorFlowProgram from "../../src/compiler/programs/TensorFlowProgram.ts"
 import * as XlaProgram from "../../src/compiler/programs/XlaProgram.ts"
-import * as InParts from "../../src/compiler/trace/InParts.ts"
 import type { TrainStep } from "../../src/shapes/Step.ts"
 import { casesOf } from "../nn/steps.ts"
 

@@ -38,7 +38,7 @@ export class Tracer {
   private readonly transposes = new Map<string, Graph.Value>()
   /** A forbidden read that cannot be thrown at once: a promise of values. It is checked after the step returns. */
   refusal: NotTraceable | undefined = undefined
-  private readonly values = new Map<object, { value: Value; references: number }>()
+  private readonly values = new Map<object, Value>()
   /** The number of devices that will run the step together. */
   readonly devices: number
 
@@ -55,12 +55,12 @@ export class Tracer {
         } was made outside the step; pass it in with the batch or the state`
       )
     }
-    return found.value
+    return found
   }
 
   private add(value: Value, shape: Shape = value.shape): tf.TensorInfo {
     const dataId = {}
-    this.values.set(dataId, { value, references: 1 })
+    this.values.set(dataId, value)
     return { dataId, shape: [...shape], dtype: value.dtype }
   }
 
@@ -173,27 +173,5 @@ export class Tracer {
     this.origins.set(result!.name, { value, axes })
     this.transposes.set(key, result!)
     return this.computed(result!)
-  }
-
-  retain(dataId: object): void {
-    const found = this.values.get(dataId)
-    if (found !== undefined) found.references++
-  }
-
-  release(dataId: object, force: boolean): boolean {
-    const found = this.values.get(dataId)
-    if (found === undefined) return true
-    found.references--
-    if (!force && found.references > 0) return false
-    this.values.delete(dataId)
-    return true
-  }
-
-  references(dataId: object): number {
-    return this.values.get(dataId)?.references ?? 0
-  }
-
-  get held(): number {
-    return this.values.size
   }
 }

@@ -1,6 +1,7 @@
 /** Writes our graphs as ONNX models, and reads the descriptions of any ONNX models. */
+import * as InParts from "../graph/InParts.ts"
 import * as OnnxGraph from "./OnnxGraph.ts"
-import { Model } from "./OnnxSchema.ts"
+import { Graph, Model } from "./OnnxSchema.ts"
 
 const ATTRIBUTE = { float: 1, int: 2, string: 3, ints: 7 } as const
 
@@ -24,35 +25,53 @@ const valueInfo = ({ dtype, name, shape }: OnnxGraph.Value) => ({
   }
 })
 
+/** The number of nodes that are encoded as one part. */
+const AT_ONCE = 256
+
+/** The field of a model that holds its graph, before the length of the graph. */
+const GRAPH = Model.fields["graph"]!.id << 3 | 2
+
 /** Encodes a graph and its `metadata` as an ONNX model. Equal graphs give equal bytes. */
 export const encode = (graph: OnnxGraph.Graph, metadata: Readonly<Record<string, string>> = {}): Uint8Array =>
-  Model.encode(Model.create({
-    irVersion: 8,
-    producerName: "patchword",
+  InParts.whole(encoding(graph, metadata))
+
+/** Computes {@link encode} in parts. */
+export function* encoding(
+  graph: OnnxGraph.Graph,
+  metadata: Readonly<Record<string, string>> = {}
+): InParts.InParts<Uint8Array> {
+  const { constants, inputs, name, nodes, outputs } = graph
+  const writer = Model.encode({ irVersion: 8, producerName: "patchword" }).uint32(GRAPH).fork()
+  for (let first = 0; first < nodes.length; first += AT_ONCE) {
+    const node = nodes.slice(first, first + AT_ONCE).map((
+      { attributes, domain, inputs, operation, outputs },
+      index
+    ) => ({
+      input: inputs,
+      output: outputs,
+      name: `${operation}_${first + index}`,
+      opType: operation,
+      attribute: Object.entries(attributes).map(([name, value]) => attribute(name, value)),
+      domain
+    }))
+    Graph.encode({ node }, writer)
+    yield
+  }
+  const initializer = constants.map(({ data, dtype, name, shape }) => ({
+    dims: shape,
+    dataType: OnnxGraph.numberOf(dtype),
+    name,
+    rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+  }))
+  Graph.encode({ name, initializer, input: inputs.map(valueInfo), output: outputs.map(valueInfo) }, writer)
+  yield
+  return Model.encode({
     opsetImport: Object.entries(VERSIONS).flatMap(([domain, version]) =>
-      domain === "" || graph.nodes.some((node) => node.domain === domain) ? { domain, version } : []
+      domain === "" || nodes.some((node) => node.domain === domain) ? { domain, version } : []
     ),
-    metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
-    graph: {
-      name: graph.name,
-      node: graph.nodes.map((node, index) => ({
-        input: node.inputs,
-        output: node.outputs,
-        name: `${node.operation}_${index}`,
-        opType: node.operation,
-        attribute: Object.entries(node.attributes).map(([name, value]) => attribute(name, value)),
-        domain: node.domain
-      })),
-      initializer: graph.constants.map(({ data, dtype, name, shape }) => ({
-        dims: shape,
-        dataType: OnnxGraph.numberOf(dtype),
-        name,
-        rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-      })),
-      input: graph.inputs.map(valueInfo),
-      output: graph.outputs.map(valueInfo)
-    }
-  })).finish()
+    metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value }))
+  }, writer.ldelim()).finish()
+}
 
 /** An input or output of any ONNX model. Free axes appear by their names, or as `?` if they have none. */
 export interface Port {

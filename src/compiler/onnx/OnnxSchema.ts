@@ -77,3 +77,6 @@ const root = protobuf.Root.fromJSON({
 
 /** The message type of an ONNX file. */
 export const Model = root.lookupType("Model")
+
+/** The message type of a model's graph. */
+export const Graph = root.lookupType("Graph")

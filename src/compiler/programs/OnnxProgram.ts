@@ -4,6 +4,7 @@
  */
 import type { Inference, TrainStep } from "../../shapes/Step.ts"
 import * as Graph from "../graph/Graph.ts"
+import * as InParts from "../graph/InParts.ts"
 import { sameShape } from "../graph/Types.ts"
 import * as InPlace from "../onnx/InPlace.ts"
 import * as NodeOrder from "../onnx/NodeOrder.ts"
@@ -14,7 +15,6 @@ import * as TransposedGradient from "../onnx/TransposedGradient.ts"
 import * as Operations from "../operations/Operations.ts"
 import * as Reduction from "../operations/Reduction.ts"
 import * as Cut from "../trace/Cut.ts"
-import * as InParts from "../trace/InParts.ts"
 import * as Sums from "../trace/Sums.ts"
 import * as Trace from "../trace/Trace.ts"
 import type { Program, StateUpdate } from "./Program.ts"
@@ -131,7 +131,7 @@ function* writing(traced: Trace.Traced): InParts.InParts<OnnxProgram> {
   yield
   return {
     graph,
-    bytes: OnnxModel.encode(graph),
+    bytes: yield* OnnxModel.encoding(graph),
     result: traced.result,
     updates,
     adamw: updated(traced.adamw, transposed)
@@ -168,7 +168,7 @@ function* writingOfRank(traced: Trace.Traced): InParts.InParts<OnnxProgram> {
     for (const gradient of own) transposed.add(gradient)
     yield
     graphs.push(graph)
-    models.push(graph.outputs.length === 0 ? undefined : OnnxModel.encode(graph))
+    models.push(graph.outputs.length === 0 ? undefined : yield* OnnxModel.encoding(graph))
   }
   const isReadAfter = (state: string, part: number) =>
     graphs.slice(part + 1).some(({ inputs }) => inputs.some(({ name }) => name === state))

@@ -4,10 +4,10 @@
  */
 import type { Inference, TrainStep } from "../../shapes/Step.ts"
 import type * as Graph from "../graph/Graph.ts"
+import * as InParts from "../graph/InParts.ts"
 import type { TensorFlowGraph } from "../tensorflow/TensorFlowGraph.ts"
 import * as TensorFlowWriter from "../tensorflow/TensorFlowWriter.ts"
 import type { Factors } from "../tensorflow/Variables.ts"
-import * as InParts from "../trace/InParts.ts"
 import * as Trace from "../trace/Trace.ts"
 import * as Writing from "./Writing.ts"
 

@@ -2,9 +2,9 @@
 import type { DType } from "../../shapes/HostTensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import type * as Graph from "../graph/Graph.ts"
+import type { InParts } from "../graph/InParts.ts"
 import type { Operation } from "../operations/Operation.ts"
 import * as Operations from "../operations/Operations.ts"
-import type { InParts } from "../trace/InParts.ts"
 
 /** The beginning of the names of the next states among the outputs. */
 export const NEXT = "next."

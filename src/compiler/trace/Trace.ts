@@ -1,8 +1,8 @@
 /**
  * Traces a step: records its forward pass, gradients and update as a graph of the method's operations.
  *
- * The step runs once on a backend that computes nothing (`TraceBackend`). So tracing takes milliseconds and little memory for
- * any size of network. The graph is written for an engine by `OnnxProgram`.
+ * The step runs on a backend that computes nothing (`TraceBackend`). So tracing takes milliseconds and little memory for
+ * any size of network. It pauses after some calls of kernels (`Recording`). After a pause, the step is called again. The graph is written for an engine by `OnnxProgram`.
  */
 import type { DType } from "../../shapes/HostTensor.ts"
 import type { Inference, TrainStep } from "../../shapes/Step.ts"
@@ -10,13 +10,12 @@ import { type Any, untyped } from "../../shapes/Tensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import * as AdamWSplit from "../graph/AdamWSplit.ts"
 import * as Graph from "../graph/Graph.ts"
+import * as InParts from "../graph/InParts.ts"
 import * as Recompute from "../graph/Recompute.ts"
 import * as Varying from "../graph/Varying.ts"
-import { NotTraceable, type Tracer } from "../kernels/Tracer.ts"
+import { NotTraceable, Tracer } from "../kernels/Tracer.ts"
 import type { Fusion } from "../kernels/Translations.ts"
-import * as InParts from "./InParts.ts"
 import type * as Split from "./Split.ts"
-import * as TraceBackend from "./TraceBackend.ts"
 import * as TracedStep from "./TracedStep.ts"
 
 /** Options for tracing a training step. */
@@ -76,18 +75,16 @@ function* traced<S, B, M>(
   fusion: Fusion,
   { devices = 1, recompute = false }: Options
 ): InParts.InParts<Traced> {
-  const { boundaries, made, result } = TraceBackend.run(fusion, (tracer, tensorOf) => {
-    const { metrics, next } = TracedStep.train(step, tracer, tensorOf)
-    const results = [...outputs(tracer, "metrics", metrics), ...outputs(tracer, "next", next)]
-    const made = graphOf(step.name, tracer, results)
-    if (devices > 1) checkDevices(step.batch as object, made)
-    return { boundaries: tracer.boundaries, made, result: TracedStep.specOf(metrics) }
-  }, devices)
+  const tracer = new Tracer(devices)
+  const { metrics, next } = yield* TracedStep.train(step, fusion, tracer)
+  yield
+  const made = graphOf(step.name, tracer, [...outputs(tracer, "metrics", metrics), ...outputs(tracer, "next", next)])
+  if (devices > 1) checkDevices(step.batch as object, made)
   yield
   const { adamw, graph } = AdamWSplit.split(made)
-  const whole = recompute ? Recompute.apply(graph, boundaries) : graph
+  const whole = recompute ? Recompute.apply(graph, tracer.boundaries) : graph
   yield
-  return { graph: Graph.live(whole), result, adamw }
+  return { graph: Graph.live(whole), result: TracedStep.specOf(metrics), adamw }
 }
 
 /**
@@ -100,7 +97,7 @@ function* traced<S, B, M>(
 export const trainStep = <S, B, M>(step: TrainStep<S, B, M>, options: Options = {}): Traced =>
   InParts.whole(tracing(step, options))
 
-/** Computes {@link trainStep} in parts. The first is the call of the step, and takes the longest. */
+/** Computes {@link trainStep} in parts. */
 export function* tracing<S, B, M>(step: TrainStep<S, B, M>, options: Options = {}): InParts.InParts<Traced> {
   if (options.external !== true) return yield* traced(step, "layers", options)
   const split = yield* traced(step, "all", options)
@@ -113,10 +110,9 @@ export const inference = <W, B, O>(step: Inference<W, B, O>): Traced => InParts.
 
 /** Computes {@link inference} in parts. */
 export function* tracingInference<W, B, O>(step: Inference<W, B, O>): InParts.InParts<Traced> {
-  const { made, result } = TraceBackend.run("layers", (tracer, tensorOf) => {
-    const output = TracedStep.infer(step, tracer, tensorOf)
-    return { made: graphOf(step.name, tracer, outputs(tracer, "output", output)), result: TracedStep.specOf(output) }
-  })
+  const tracer = new Tracer()
+  const output = yield* TracedStep.infer(step, tracer)
   yield
-  return { graph: Graph.live(made), result, adamw: [] }
+  const made = graphOf(step.name, tracer, outputs(tracer, "output", output))
+  return { graph: Graph.live(made), result: TracedStep.specOf(output), adamw: [] }
 }

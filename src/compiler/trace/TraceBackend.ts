@@ -7,14 +7,19 @@ import "@tensorflow/tfjs-backend-cpu"
 import * as tf from "@tensorflow/tfjs-core"
 import { type DType, size } from "../../shapes/HostTensor.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
+import type { InParts } from "../graph/InParts.ts"
 import { NotTraceable, Tracer } from "../kernels/Tracer.ts"
 import * as Translations from "../kernels/Translations.ts"
 import * as BackendScope from "./BackendScope.ts"
+import { PAUSED } from "./Recording.ts"
+import * as TraceEngine from "./TraceEngine.ts"
 
 const FOLDED_UP_TO = 65_536
 
 class TraceBackend extends tf.KernelBackend {
   tracer = new Tracer()
+  /** The record of the step's parts (`Step.part`). */
+  recording = new TraceEngine.StepRecording()
 
   /** The number of devices that will run the step together (`Collective.size`). */
   get devices(): number {
@@ -40,19 +45,6 @@ class TraceBackend extends tf.KernelBackend {
   }
   override move(): void {
     throw new NotTraceable("a tensor was made outside the step; pass it in with the batch or the state")
-  }
-  override refCount(dataId: object): number {
-    return this.tracer.references(dataId)
-  }
-  override incRef(dataId: object): void {
-    this.tracer.retain(dataId)
-  }
-  decRef(): void {}
-  override disposeData(dataId: object, force = false): boolean {
-    return this.tracer.release(dataId, force)
-  }
-  override numDataIds(): number {
-    return this.tracer.held
   }
   override floatPrecision(): 32 {
     return 32
@@ -134,28 +126,46 @@ const register = (backendName: string, fusion: Translations.Fusion): void => {
 export type TensorOf = (info: tf.TensorInfo) => tf.Tensor
 
 /**
- * Runs `body` synchronously on the tracing backend, and restores the previous backend. Tensors that `body` made are freed, also
- * when it throws. `devices` is the number of devices that will run the step together.
+ * Runs `body` in parts on the tracing backend, which is the global one during a part only. `body` is pure: it is called again after each
+ * pause. `declare` makes its argument.
  */
-export const run = <A>(
+export function* run<G, A>(
   fusion: Translations.Fusion,
-  body: (tracer: Tracer, tensorOf: TensorOf) => A,
-  devices = 1
-): A => {
+  tracer: Tracer,
+  declare: (tensorOf: TensorOf) => G,
+  body: (given: G) => A
+): InParts<A> {
   const engine = tf.engine()
   // Fused kernels that a backend lacks are made of plain ones.
   const name = `patchword-trace-${fusion}`
-  if (engine.findBackendFactory(name) === null) register(name, fusion)
+  if (engine.findBackendFactory(name) === null) {
+    register(name, fusion)
+    yield
+  }
   const backend = engine.findBackend(name) as TraceBackend
-  // A step that compiles another one goes on with its own trace.
-  const outer = backend.tracer
-  const tracer = new Tracer(devices)
-  return BackendScope.run(name, () => {
-    backend.tracer = tracer
-    const result = body(tracer, (info) => engine.makeTensorFromTensorInfo(info, backend))
-    if (tracer.refusal !== undefined) throw tracer.refusal
-    return result
-  }, () => {
-    backend.tracer = outer
-  })
+  const recording = new TraceEngine.StepRecording()
+  const within = function*<B>(compute: () => B): InParts<B> {
+    for (;;) {
+      // A step that compiles another one goes on with its own trace.
+      const outer = { tracer: backend.tracer, recording: backend.recording }
+      const result = BackendScope.run<B | undefined>(name, () => {
+        Object.assign(backend, { tracer, recording })
+        recording.restart()
+        return compute()
+      }, {
+        methods: TraceEngine.methods,
+        caught: (thrown) => {
+          if (thrown !== PAUSED) throw thrown
+          return undefined
+        },
+        last: () => void Object.assign(backend, outer)
+      })
+      if (tracer.refusal !== undefined) throw tracer.refusal
+      if (!recording.isPaused) return result as B
+      yield
+    }
+  }
+  const given = yield* within(() => declare((info) => engine.makeTensorFromTensorInfo(info)))
+  yield
+  return yield* within(() => body(given))
 }

@@ -3,12 +3,14 @@ import type { DType } from "../../shapes/HostTensor.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
 import type { Inference, TrainStep } from "../../shapes/Step.ts"
 import * as Tree from "../../shapes/Tree.ts"
+import type { InParts } from "../graph/InParts.ts"
 import type { Tracer } from "../kernels/Tracer.ts"
+import type { Fusion } from "../kernels/Translations.ts"
 import * as Split from "./Split.ts"
-import type { TensorOf } from "./TraceBackend.ts"
+import * as TraceBackend from "./TraceBackend.ts"
 
-const declare = (tracer: Tracer, tensorOf: TensorOf, group: string, spec: object): object =>
-  Tree.map<object>(spec, (leaf, path) => tensorOf(tracer.input(`${group}.${path}`, leaf.shape, leaf.dtype as DType)))
+const declared = <T>(tracer: Tracer, tensorOf: TraceBackend.TensorOf, group: string, spec: object): T =>
+  Tree.map<T>(spec, (leaf, path) => tensorOf(tracer.input(`${group}.${path}`, leaf.shape, leaf.dtype as DType)))
 
 const show = (leaf: Tree.Leaf | undefined): string =>
   leaf === undefined ? "missing" : `${leaf.dtype} ${ShapeError.show(leaf.shape)}`
@@ -29,32 +31,44 @@ export const keepsShapes = (state: object, next: object): void => {
 }
 
 /**
- * Returns the metrics and the next state of a training step on the inputs `state.<path>` and `batch.<path>`.
+ * Calls a training step in parts on the inputs `state.<path>` and `batch.<path>`, and returns the metrics and the next state.
  *
  * @throws ShapeError when its operands do not fit, or when it does not return a state like the one it takes. `Split.Uneven` when the
  * devices cannot share its batch.
  */
-export const train = <S, B, M>(
+export function* train<S, B, M>(
   step: TrainStep<S, B, M>,
-  tracer: Tracer,
-  tensorOf: TensorOf
-): { readonly metrics: object; readonly next: object } => {
-  const state = declare(tracer, tensorOf, "state", step.state as object) as S
-  const batch = declare(tracer, tensorOf, "batch", Split.specs(step.batch as object, tracer.devices)) as B
-  const { metrics, state: next } = step.run(state, batch) as { metrics: object; state: object }
+  fusion: Fusion,
+  tracer: Tracer
+): InParts<{ readonly metrics: object; readonly next: object }> {
+  const { metrics, state: next } = yield* TraceBackend.run(
+    fusion,
+    tracer,
+    (tensorOf) => ({
+      state: declared<S>(tracer, tensorOf, "state", step.state as object),
+      batch: declared<B>(tracer, tensorOf, "batch", Split.specs(step.batch as object, tracer.devices))
+    }),
+    ({ batch, state }) => step.run(state, batch) as { metrics: object; state: object }
+  )
   keepsShapes(step.state as object, next)
   return { metrics, next }
 }
 
 /**
- * Returns the record of an inference on the inputs `weights.<path>` and `batch.<path>`.
+ * Calls an inference in parts on the inputs `weights.<path>` and `batch.<path>`, and returns its record.
  *
  * @throws ShapeError when its operands do not fit.
  */
-export const infer = <W, B, O>(step: Inference<W, B, O>, tracer: Tracer, tensorOf: TensorOf): object => {
-  const weights = declare(tracer, tensorOf, "weights", step.weights as object) as W
-  const batch = declare(tracer, tensorOf, "batch", step.batch as object) as B
-  return step.run(weights, batch) as object
+export function* infer<W, B, O>(step: Inference<W, B, O>, tracer: Tracer): InParts<object> {
+  return yield* TraceBackend.run(
+    "layers",
+    tracer,
+    (tensorOf) => ({
+      weights: declared<W>(tracer, tensorOf, "weights", step.weights as object),
+      batch: declared<B>(tracer, tensorOf, "batch", step.batch as object)
+    }),
+    ({ batch, weights }) => step.run(weights, batch) as object
+  )
 }
 
 /** Returns the specifications of a record of tensors. */

@@ -31,15 +31,20 @@ export const index = (grid: Grid.Grid): Int32Array => {
   const { height, width } = grid
   const tokens = height * width + 1
   const last = rows(grid) - 1
-  return Int32Array.from({ length: tokens * tokens }, (_, pair) => {
-    const query = Math.floor(pair / tokens)
-    const key = pair % tokens
-    if (query === 0) return key === 0 ? last : last - 2
-    if (key === 0) return last - 1
-    const down = Math.floor((query - 1) / width) - Math.floor((key - 1) / width)
-    const right = ((query - 1) % width) - ((key - 1) % width)
-    return (down + height - 1) * (2 * width - 1) + right + width - 1
-  })
+  const pairs = new Int32Array(tokens * tokens).fill(last - 1)
+  pairs.fill(last - 2, 0, tokens)
+  pairs[0] = last
+  // The rows of a patch and of those on one line of the grid descend by 1.
+  const descending = Int32Array.from({ length: last }, (_, place) => last - 1 - place)
+  for (let query = 1; query < tokens; query++) {
+    const [line, column] = [Math.floor((query - 1) / width), (query - 1) % width]
+    for (let other = 0; other < height; other++) {
+      const first = (line - other + height - 1) * (2 * width - 1) + column + width - 1
+      const place = last - 1 - first
+      pairs.set(descending.subarray(place, place + width), query * tokens + 1 + other * width)
+    }
+  }
+  return pairs
 }
 
 /**

@@ -1,8 +1,8 @@
 /** An engine that compiles steps to programs and sends them to a runtime as messages. */
 import { Effect, Semaphore } from "effect"
+import * as InParts from "../../compiler/graph/InParts.ts"
 import * as ExternalData from "../../compiler/onnx/ExternalData.ts"
 import type { Program, StateUpdate } from "../../compiler/programs/Program.ts"
-import * as InParts from "../../compiler/trace/InParts.ts"
 import type * as Sums from "../../compiler/trace/Sums.ts"
 import type * as HostTensor from "../../shapes/HostTensor.ts"
 import type { HostOf, Inference, TrainStep } from "../../shapes/Step.ts"

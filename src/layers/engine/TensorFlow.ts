@@ -1,9 +1,9 @@
 /** Runs steps as TensorFlow graphs in a worker thread. */
 import { Effect } from "effect"
 import { serialize } from "node:v8"
+import * as InParts from "../../compiler/graph/InParts.ts"
 import type { Program } from "../../compiler/programs/Program.ts"
 import * as TensorFlowProgram from "../../compiler/programs/TensorFlowProgram.ts"
-import * as InParts from "../../compiler/trace/InParts.ts"
 import { roundsToBf16 } from "../machine/Processor.ts"
 import * as Check from "./Check.ts"
 import * as CompiledEngine from "./CompiledEngine.ts"

@@ -24,6 +24,7 @@ import type { HostTensor } from "../../shapes/HostTensor.ts"
 import { linear, project } from "../../shapes/Linear.ts"
 import { layerNorm } from "../../shapes/Normalization.ts"
 import type { Shape } from "../../shapes/Shape.ts"
+import { part } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import type { AttentionParams, BlockParams, Given, Sequence, Sizes, TokensOf } from "./BlockParams.ts"
 import type * as DropPath from "./DropPath.ts"
@@ -86,11 +87,12 @@ export const attend = <B extends number, N extends Sizes>(
   params: BlockParams<N>,
   tokens: Given<B, N>,
   context: Context<B, N>
-): Sequence<B, N> => {
-  const x = boundary(tokens)
-  const branch = selfAttention(params.attn, layerNorm(x, params.norm1, context.epsilon ?? EPSILON), context)
-  return residual(x, branch, params.gamma_1, context.dropPath?.attention)
-}
+): Sequence<B, N> =>
+  part(() => {
+    const x = boundary(tokens)
+    const branch = selfAttention(params.attn, layerNorm(x, params.norm1, context.epsilon ?? EPSILON), context)
+    return residual(x, branch, params.gamma_1, context.dropPath?.attention)
+  })
 
 /**
  * Applies the second half, the MLP, to every token separately: any number of tokens `[B, ..., C]`, with one factor for each
@@ -101,11 +103,12 @@ export const transform = <B extends number, S extends Shape, N extends Sizes>(
   x: Tensor<[B, ...S, NoInfer<N["width"]>]>,
   dropPath: Tensor<[B]> | undefined,
   epsilon = EPSILON
-): Tensor<[B, ...S, N["width"]]> => {
-  const { gamma_2, mlp, norm2 } = params
-  const branch = linear(gelu(linear(layerNorm(x, norm2, epsilon), mlp.fc1)), mlp.fc2)
-  return residual(x, branch, gamma_2, dropPath)
-}
+): Tensor<[B, ...S, N["width"]]> =>
+  part(() => {
+    const { gamma_2, mlp, norm2 } = params
+    const branch = linear(gelu(linear(layerNorm(x, norm2, epsilon), mlp.fc1)), mlp.fc2)
+    return residual(x, branch, gamma_2, dropPath)
+  })
 
 /** Applies the whole block. */
 export const forward = <B extends number, N extends Sizes>(

@@ -18,6 +18,7 @@ import * as Dim from "../../shapes/Dim.ts"
 import { addToSamples } from "../../shapes/Elementwise.ts"
 import * as HostTensor from "../../shapes/HostTensor.ts"
 import type { ShapeError } from "../../shapes/ShapeError.ts"
+import { part } from "../../shapes/Step.ts"
 import type { Tensor } from "../../shapes/Tensor.ts"
 import { patchEmbed, prepend, repeat } from "../../shapes/Tokens.ts"
 import * as Block from "./Block.ts"
@@ -132,7 +133,7 @@ export const relativeIndex = <N extends PatchGrid.Sizes>(
   sizes: Readonly<N>
 ): Block.RelativeIndex<Dim.Plus<PatchGrid.Patches<N>, 1>> => {
   const tokens = Dim.plus(PatchGrid.patches(sizes), 1)
-  return HostTensor.make([tokens, tokens], "int32", RelativePosition.index(PatchGrid.grid(sizes)))
+  return part(() => HostTensor.make([tokens, tokens], "int32", RelativePosition.index(PatchGrid.grid(sizes))))
 }
 
 /** Makes the context of a forward pass from the sizes and variant of a network. */

@@ -24,7 +24,7 @@ import * as HostTensor from "../../shapes/HostTensor.ts"
 import { globalNorm } from "../../shapes/Reduction.ts"
 import type { Shape } from "../../shapes/Shape.ts"
 import * as ShapeError from "../../shapes/ShapeError.ts"
-import type { SpecOf } from "../../shapes/Step.ts"
+import * as Step from "../../shapes/Step.ts"
 import { fill, type Tensor } from "../../shapes/Tensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import * as Parameter from "../blocks/Parameter.ts"
@@ -99,7 +99,7 @@ const copied = <T extends object>(parameters: T): T => {
   return Tree.map<T>(parameters, (leaf, path) => ({ ...leaf, data: arrays.get(path)!.data.slice() }))
 }
 
-const scalarSpec: SpecOf<Scalar> = { shape: [], dtype: "float32" }
+const scalarSpec: Step.SpecOf<Scalar> = { shape: [], dtype: "float32" }
 
 /** Tests whether the weight decay changes from update to update. */
 export const isScheduled = (options: Partial<Pick<Options, "weightDecay" | "weightDecayEnd">>): boolean => {
@@ -111,7 +111,7 @@ export const isScheduled = (options: Partial<Pick<Options, "weightDecay" | "weig
 type Members = Partial<Pick<Options, "accumulate" | "ema" | "weightDecay" | "weightDecayEnd">>
 
 /** Specifies `Hyper` in a batch. */
-export const hyperSpec = (options: Members = {}): SpecOf<Hyper> => ({
+export const hyperSpec = (options: Members = {}): Step.SpecOf<Hyper> => ({
   rate: scalarSpec,
   correction: scalarSpec,
   epsilon: scalarSpec,
@@ -195,9 +195,12 @@ const each = <P extends object>(
   gradients: P,
   factorsOf: (name: string, rank: number) => FusedAdamW.Factors
 ): State<P> => {
-  const [gradientOf, firstOf, secondOf, meanOf, emaOf] = [gradients, first, second, mean, ema].map(byPath)
+  const [gradientOf, firstOf, secondOf, meanOf, emaOf] = Step.part(() =>
+    [gradients, first, second, mean, ema].map(byPath)
+  )
+  const leaves = Step.part(() => Tree.leaves<Tensor<Shape>>(parameters))
   const next = new Map(
-    Tree.leaves<Tensor<Shape>>(parameters).map(([path, parameter]) => {
+    Step.each(leaves, ([path, parameter]) => {
       const [first, second] = [firstOf!.get(path)!, secondOf!.get(path)!]
       const moments = { parameter, first, second, mean: meanOf!.get(path), ema: emaOf!.get(path) }
       return [
@@ -278,14 +281,13 @@ export const update = <P extends object>(
     : { keepEma: either(fill([], decayOfEma), 1), takeEma: either(fill([], 1 - decayOfEma), 0) }
 
   // Parameters that share a factor share the scalars.
-  const lengths = new Map<number, { readonly step: Scalar; readonly keep: Scalar }>()
-  const lengthsAt = (factor: number) => {
-    const known = lengths.get(factor)
-    if (known !== undefined) return known
-    const made = { step: scale(step, factor), keep: sub(one, scale(decay, factor)) }
-    lengths.set(factor, made)
-    return made
-  }
+  const lengths = Step.part(() => new Map<number, { readonly step: Scalar; readonly keep: Scalar }>())
+  const lengthsAt = (factor: number) =>
+    Step.part(() => {
+      const made = lengths.get(factor) ?? { step: scale(step, factor), keep: sub(one, scale(decay, factor)) }
+      lengths.set(factor, made)
+      return made
+    })
   const next = each(state, gradients, (name, rank) => {
     const { keep, step } = lengthsAt(scaleOf(name))
     return { ...shared, step, keep: weightDecay > 0 && decays(name, rank) ? keep : undefined, ...means, ...ema }
