@@ -261,6 +261,10 @@ const discrete: Readonly<Record<string, Cases>> = {
       tf.scatterND(tf.concat([tf.reshape(i, [-1, 1]), tf.reshape(i, [-1, 1])], 1), x, [5, 7, ...x.shape.slice(1)]),
     ([first]) => [first!]
   ),
+  "ScatterNd, by a table of numbers": seeds.map((seed) => ({
+    inputs: [array([2, 3, 4], "float32", seed), array([2, 3, 1], "int32", seed, 0, 5)],
+    run: (x, i) => tf.scatterND(i!, x!, [5, 4])
+  })),
   Sign: unary(tf.sign),
   Step: unary((x) => tf.step(x, -0.5)),
   "TopK, values": unary((x) => tf.topk(tf.reshape(x, [-1]), 1).values),
