@@ -71,8 +71,8 @@ const faults: ReadonlyArray<Fault> = [
   [
     "relative positions are counted from the wrong side",
     "domain/method/RelativePosition.ts",
-    "+ right + width - 1",
-    "- right + width - 1"
+    "+ column + width - 1",
+    "- column + width - 1"
   ],
   [
     "layer scale is left out",
