@@ -16,6 +16,7 @@
  * ```
  */
 import { EigenvalueDecomposition, Matrix } from "ml-matrix"
+import { finish, type Pausable } from "../values/Pausable.ts"
 
 /** The sum of the outer products of vectors. */
 export interface Gram {
@@ -29,10 +30,17 @@ export interface Gram {
 /** Begins without a vector. */
 export const begin = (width: number): Gram => ({ width, rows: 0, sums: new Float64Array(width * width) })
 
+/** The number of vectors that are added without a pause. */
+const AT_ONCE = 512
+
 /** Adds vectors `[n, width]`, row-major. */
-export const add = (gram: Gram, vectors: Float32Array): void => {
+export const add = (gram: Gram, vectors: Float32Array): void => finish(adding(gram, vectors))
+
+/** Does {@link add} with pauses. */
+export function* adding(gram: Gram, vectors: Float32Array): Pausable<void> {
   const { sums, width } = gram
   for (let start = 0; start < vectors.length; start += width) {
+    if (start % (AT_ONCE * width) === 0) yield
     for (let i = 0; i < width; i++) {
       const value = vectors[start + i]!
       if (value === 0) continue

@@ -13,6 +13,7 @@
  * assert.ok(PositionUse.told(use) > 0.98)
  * ```
  */
+import { finish, type Pausable } from "../values/Pausable.ts"
 import * as Codebook from "./Codebook.ts"
 
 /** Counts of codes by position. */
@@ -40,25 +41,37 @@ const at = ({ codes, table }: PositionUse, position: number) => table.subarray(p
 /** Returns the number of patches of each code, `[codes]`. */
 export const counts = (use: PositionUse): Int32Array => {
   const all = new Int32Array(use.codes)
-  use.table.forEach((count, i) => (all[i % use.codes]! += count))
+  for (let position = 0; position < use.positions; position++) {
+    const own = at(use, position)
+    for (let code = 0; code < use.codes; code++) all[code]! += own[code]!
+  }
   return all
 }
 
+/** Computes {@link perplexities} and {@link told} with pauses. */
+export function* telling(
+  use: PositionUse
+): Pausable<{ readonly perplexities: ReadonlyArray<number>; readonly told: number }> {
+  const all = counts(use)
+  const entropy = Codebook.entropy(all)
+  const patches = all.reduce((sum, count) => sum + count, 0)
+  const perplexities: Array<number> = []
+  let entropies = 0
+  for (let position = 0; position < use.positions; position++) {
+    yield
+    perplexities.push(Codebook.perplexity(at(use, position)))
+    entropies += Codebook.entropy(at(use, position))
+  }
+  const chance = (use.positions - 1) * (Codebook.usage(all) - 1) / (2 * patches)
+  const told = entropy === 0 ? 0 : Math.min(1, Math.max(0, (entropy - entropies / use.positions - chance) / entropy))
+  return { perplexities, told }
+}
+
 /** Returns the perplexity of the codes at each position. */
-export const perplexities = (use: PositionUse): ReadonlyArray<number> =>
-  Array.from({ length: use.positions }, (_, position) => Codebook.perplexity(at(use, position)))
+export const perplexities = (use: PositionUse): ReadonlyArray<number> => finish(telling(use)).perplexities
 
 /**
  * Computes the share of the entropy of codes that their positions tell: the mutual information of position and code over the entropy
  * of codes, 0 to 1. Chance alone gives some information in few images. It is taken off (Miller, 1955).
  */
-export const told = (use: PositionUse): number => {
-  const all = counts(use)
-  const entropy = Codebook.entropy(all)
-  const patches = all.reduce((sum, count) => sum + count, 0)
-  if (entropy === 0 || patches === 0) return 0
-  const each = Array.from({ length: use.positions }, (_, position) => Codebook.entropy(at(use, position)))
-  const within = each.reduce((sum, one) => sum + one, 0) / use.positions
-  const chance = (use.positions - 1) * (Codebook.usage(all) - 1) / (2 * patches)
-  return Math.min(1, Math.max(0, (entropy - within - chance) / entropy))
-}
+export const told = (use: PositionUse): number => finish(telling(use)).told

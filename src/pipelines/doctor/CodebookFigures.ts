@@ -3,6 +3,7 @@ import type { TokenizerConfig } from "../../domain/config/TokenizerConfig.ts"
 import type { Figures } from "../../domain/health/Diagnosis.ts"
 import * as Codebook from "../../domain/method/Codebook.ts"
 import * as EffectiveRank from "../../domain/method/EffectiveRank.ts"
+import type { Pausable } from "../../domain/values/Pausable.ts"
 import type * as Weights from "../../layers/weights/Weights.ts"
 import * as MovingAverage from "../../nn/tokenizer/MovingAverage.ts"
 
@@ -77,15 +78,22 @@ const directions = (rows: Float32Array, width: number): Float32Array => {
 /** Rounding moves a code by less than this. A code in use moves by much more. */
 const MOVED = 1e-5
 
-/** Computes the effective rank of a codebook, and the share of codes that did not move since a state before. */
-export const ofVectors = (config: TokenizerConfig, now: Float32Array, before: Float32Array | undefined): Figures => {
+/** Computes the effective rank of a codebook, and the share of codes that did not move since a state before. It pauses now and then. */
+export function* ofVectors(
+  config: TokenizerConfig,
+  now: Float32Array,
+  before: Float32Array | undefined
+): Pausable<Figures> {
   const { dim, size } = config.codebook
   const units = directions(now, dim)
   const gram = EffectiveRank.begin(dim)
-  EffectiveRank.add(gram, isNormalised(config) ? units : now)
+  yield* EffectiveRank.adding(gram, isNormalised(config) ? units : now)
+  yield
   const codebookRank = EffectiveRank.of(gram) / Math.min(dim, size)
   if (before === undefined || before.length !== now.length) return { codebookRank }
+  yield
   const older = directions(before, dim)
+  yield
   let still = 0
   for (let start = 0; start < units.length; start += dim) {
     let squares = 0

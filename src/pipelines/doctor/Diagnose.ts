@@ -7,6 +7,7 @@ import * as LogFigures from "../../domain/health/LogFigures.ts"
 import { version } from "../../domain/values/Version.ts"
 import type { Engine } from "../../layers/engine/Engine.ts"
 import * as ImageSet from "../../layers/images/reading/ImageSet.ts"
+import * as Pauses from "../../layers/machine/Pauses.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import type * as Quantizer from "../../nn/tokenizer/Quantizer.ts"
 import type * as Tokenizer from "../trained/Tokenizer.ts"
@@ -110,10 +111,14 @@ const ofTokenizer = Effect.fnUntraced(function*<E, R>(
   const seen = canLook
     ? yield* looks.tokenizer(tokenizer, before && { ...tokenizer, tensors: before.tensors })
     : {}
+  yield* Pauses.pause
   const now = CodebookFigures.codebookOf(tensors)
   const vectors = now === undefined
     ? {}
-    : CodebookFigures.ofVectors(config, now, before && CodebookFigures.codebookOf(before.tensors))
+    : yield* Pauses.during(
+      CodebookFigures.ofVectors(config, now, before && CodebookFigures.codebookOf(before.tensors))
+    )
+  yield* Pauses.pause
   const running = CodebookFigures.ofRunningCounts(config, tensors) ?? {}
   const logged = LogFigures.ofTokenizer(rows, Math.min(codebook.size, optimizer.batchSize * encoder.patches))
   const states = before === undefined ? "" : `steps ${before.step} and ${step}`

@@ -6,6 +6,7 @@ import * as FeatureCollapse from "../../domain/method/FeatureCollapse.ts"
 import * as Moments from "../../domain/method/Moments.ts"
 import * as PositionUse from "../../domain/method/PositionUse.ts"
 import type { ImageSet } from "../../layers/images/reading/ImageSet.ts"
+import * as Pauses from "../../layers/machine/Pauses.ts"
 import * as WorkerThread from "../../layers/machine/WorkerThread.ts"
 import { streamFeatures } from "../evaluate/Features.ts"
 import type { Backbone } from "../trained/Backbone.ts"
@@ -79,23 +80,28 @@ export const ofTokenizer = Effect.fn("patchword.doctor.tokenizer")(function*(
       const rows = batch.valid * patches
       const found = yield* now(batch, batch.valid)
       const [codes, vectors] = [found.codes.subarray(0, rows), found.vectors.subarray(0, rows * dim)]
+      yield* Pauses.pause
       PositionUse.add(use, codes)
-      EffectiveRank.add(gram, vectors)
+      yield* Pauses.during(EffectiveRank.adding(gram, vectors))
+      yield* Pauses.pause
       addVectors(sums, vectors, codes)
       const older = then && (yield* then(batch, batch.valid))
       if (older !== undefined) codes.forEach((code, i) => (changed += code === older[i] ? 0 : 1))
     })
   )
   const { errors, norms } = sums
-  const each = PositionUse.perplexities(use)
+  const { perplexities, told } = yield* Pauses.during(PositionUse.telling(use))
+  yield* Pauses.pause
+  const counted = CodebookFigures.ofCounts(PositionUse.counts(use))
+  yield* Pauses.pause
   const figures: Figures = {
-    ...CodebookFigures.ofCounts(PositionUse.counts(use)),
+    ...counted,
     ...(then && { churn: changed / norms.count }),
     norm: norms.mean,
     normSpread: norms.mean === 0 ? 0 : Moments.deviation(norms) / norms.mean,
     ...(errors.count > 0 && { quantizationError: errors.mean }),
-    positionShare: PositionUse.told(use),
-    positionPerplexity: each.reduce((sum, one) => sum + one, 0) / patches,
+    positionShare: told,
+    positionPerplexity: perplexities.reduce((sum, one) => sum + one, 0) / patches,
     vectorRank: EffectiveRank.of(gram) / Math.min(dim, gram.rows)
   }
   return figures
