@@ -20,7 +20,7 @@ const { work } = fc.letrec<{ readonly work: Work; readonly works: ReadonlyArray<
   )
 }))
 
-const MOST = 64
+const MOST = 48
 
 const played = (one: Work) => {
   const recording = new Recording()

@@ -18,7 +18,7 @@ export const held = (group: "state" | "weights", specifications: object): Readon
   }))
 
 /** The number of calls that are written as one part. */
-export const AT_ONCE = 512
+export const AT_ONCE = 256
 
 /** A graph needs what a kind of program does not have. */
 export class NotWritable extends Error {

@@ -5,7 +5,7 @@
 import { NotTraceable } from "../kernels/Tracer.ts"
 
 /** The number of kernels that are called without a pause. */
-const MOST = 64
+const MOST = 48
 
 /** The exception of a pause. */
 export const PAUSED = new Error("a step is traced in parts, and pauses by this exception; let it pass")

@@ -50,6 +50,7 @@ export function* train<S, B, M>(
     }),
     ({ batch, state }) => step.run(state, batch) as { metrics: object; state: object }
   )
+  yield
   keepsShapes(step.state as object, next)
   return { metrics, next }
 }
