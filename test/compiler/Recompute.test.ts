@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { pretraining, tokenizing } from "../../benchmarks/steps.ts"
 import * as Graph from "../../src/compiler/graph/Graph.ts"
+import * as Recompute from "../../src/compiler/graph/Recompute.ts"
 import * as Trace from "../../src/compiler/trace/Trace.ts"
 import * as Presets from "../../src/domain/config/presets/Presets.ts"
 import * as Engine from "../../src/layers/engine/Engine.ts"
@@ -39,4 +40,44 @@ const check = <S, B, M>(name: string, make: () => Work<S, B, M>, blocks: number)
 describe("what lies between boundaries, computed again", () => {
   check("in pretraining", () => pretraining(Presets.tiny, 4), 6)
   check("in a tokenizer", () => tokenizing(Presets.tiny, 4), 4)
+
+  it("is read by what follows the gradient, not by the gradient itself", () => {
+    const value = (name: string): Graph.Value => ({ name, shape: [], dtype: "float32" })
+    const node = (output: string, ...inputs: ReadonlyArray<string>): Graph.Node => ({
+      operation: "add",
+      inputs: inputs.map(value),
+      outputs: [value(output)],
+      attributes: {},
+      flops: 0
+    })
+    const { nodes } = Recompute.apply(
+      {
+        name: "one",
+        precision: "fp32",
+        nodes: [
+          node("start", "x", "x"),
+          node("middle", "start", "start"),
+          node("end", "middle", "start"),
+          node("gradient", "end", "middle"),
+          node("result", "gradient", "middle")
+        ],
+        constants: [],
+        inputs: [value("x")],
+        outputs: [{ name: "result", value: value("result") }]
+      },
+      [
+        { value: value("start"), gradient: value("result") },
+        { value: value("end"), gradient: value("gradient") }
+      ]
+    )
+    assert.deepStrictEqual(
+      nodes.slice(3).map(({ inputs, outputs: [made] }) => [made!.name, ...inputs.map(({ name }) => name)]),
+      [
+        ["gradient", "end", "middle"],
+        ["again.start", "start", "gradient"],
+        ["again.middle", "again.start", "again.start"],
+        ["result", "gradient", "again.middle"]
+      ]
+    )
+  })
 })
