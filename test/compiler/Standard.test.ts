@@ -3,6 +3,7 @@ import fc from "fast-check"
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node"
 import type * as OnnxGraph from "../../src/compiler/onnx/OnnxGraph.ts"
 import * as OnnxModel from "../../src/compiler/onnx/OnnxModel.ts"
+import { Model } from "../../src/compiler/onnx/OnnxSchema.ts"
 import * as OnnxProgram from "../../src/compiler/programs/OnnxProgram.ts"
 import {
   Elementwise,
@@ -69,6 +70,17 @@ describe("a graph of standard operators", () => {
     "has no others in $name",
     ({ standard }) => assert.deepStrictEqual(domains(standard).filter((domain) => domain !== ""), [])
   )
+
+  it.each(cases)("declares no others in $name, while the fused program does if it has some", ({ fused, standard }) => {
+    const declared = (bytes: Uint8Array) => {
+      const { opsetImport } = Model.toObject(Model.decode(bytes), { defaults: true }) as {
+        readonly opsetImport: ReadonlyArray<{ readonly domain: string }>
+      }
+      return opsetImport.map(({ domain }) => domain)
+    }
+    assert.deepStrictEqual(declared(OnnxModel.encode(standard)), [""])
+    assert.sameMembers(declared(fused.bytes), Array.from(new Set(["", ...domains(fused.graph)])))
+  })
 
   it.each(cases.filter(({ fused }) => domains(fused.graph).length > 1))(
     "computes $name as the fused program does",
