@@ -29,6 +29,7 @@ import * as Held from "./Held.ts"
 import * as Helping from "./Helping.ts"
 import type * as Job from "./Job.ts"
 import { JobStore } from "./JobStore.ts"
+import * as Presence from "./Presence.ts"
 import * as StageFailed from "./StageFailed.ts"
 import * as Stages from "./Stages.ts"
 
@@ -49,11 +50,8 @@ export interface Options {
 /** The memory of this machine in GiB. */
 export const memoryGiB = os.totalmem() / 2 ** 30
 
-/**
- * The default of {@link Options.lease}, in seconds. A worker that loses it in the middle of work goes on from its checkpoint. The loss of
- * the worker that checks the others is noticed after it.
- */
-export const LEASE = 6
+/** The default of {@link Options.lease}, in seconds. A worker that loses it in the middle of work goes on from its checkpoint. */
+export const LEASE = 20
 
 /** A port on which nobody listens. */
 const freePort = (host: string) =>
@@ -66,7 +64,8 @@ const freePort = (host: string) =>
   })
 
 const clusterOf = (
-  { host = os.hostname(), lease = Duration.seconds(LEASE), port }: Options
+  { lease = Duration.seconds(LEASE) }: Options,
+  address: RunnerAddress.RunnerAddress
 ): Layer.Layer<WorkflowEngine | Sharding, never, JobStore | SqlClient.SqlClient> =>
   Layer.unwrap(Effect.gen(function*() {
     const { kind } = yield* JobStore
@@ -76,7 +75,8 @@ const clusterOf = (
     const timing = {
       shardsPerGroup: 60,
       shardLockExpiration: Duration.seconds(seconds),
-      shardLockRefreshInterval: Duration.seconds(seconds / 4),
+      // Effect gives all shards up if the database does not answer for so long.
+      shardLockRefreshInterval: Duration.seconds(seconds / 3),
       runnerHealthCheckInterval: Duration.seconds(2),
       refreshAssignmentsInterval: Duration.seconds(1),
       entityMessagePollInterval: Duration.seconds(1),
@@ -89,7 +89,7 @@ const clusterOf = (
         storage: "sql",
         shardingConfig: {
           ...timing,
-          runnerAddress: Option.some(RunnerAddress.make(host, port ?? (yield* freePort(host))))
+          runnerAddress: Option.some(address)
         }
       })
     return ClusterWorkflowEngine.layer.pipe(Layer.provideMerge(runner), Layer.orDie, Layer.provide(NodeServices.layer))
@@ -282,10 +282,12 @@ export const layer = <P, R>(
   options: Options
 ): Layer.Layer<never, never, JobStore | R> =>
   Layer.unwrap(Effect.gen(function*() {
-    const { sql } = yield* JobStore
+    const { kind, sql } = yield* JobStore
     const made = yield* make(options)
     const sqlLayer = Layer.succeed(SqlClient.SqlClient, sql)
-    const cluster = Layer.provide(clusterOf(options), sqlLayer)
+    const { host = os.hostname(), port } = options
+    const address = RunnerAddress.make(host, port ?? (yield* freePort(host)))
+    const cluster = Layer.provide(clusterOf(options, address), sqlLayer)
     const [first, ...rest] = runs.map((run) => run.layer)
     const known = first === undefined ? Layer.empty : Layer.mergeAll(first, ...rest)
     const leaving = Effect.gen(function*() {
@@ -297,6 +299,7 @@ export const layer = <P, R>(
     const dispatcher = Layer.effectDiscard(Effect.gen(function*() {
       yield* Effect.addFinalizer(() => leaving)
       yield* Effect.forkScoped(dispatch(runs, options, made))
+      if (kind === "postgres") yield* Effect.forkScoped(Presence.keep(sql, `${address.host}:${address.port}`))
     }))
     return dispatcher.pipe(
       Layer.provideMerge(Layer.provide(known, Layer.succeed(Stages.Keeper, made.keeper))),
