@@ -3,6 +3,9 @@
 /** A computation of an `A`. It yields after each part. */
 export type InParts<A> = Generator<void, A, void>
 
+/** The number of nodes of a graph that are written as one part. */
+export const AT_ONCE = 256
+
 /** Computes all parts, one after the other. */
 export const whole = <A>(parts: InParts<A>): A => {
   let part = parts.next()

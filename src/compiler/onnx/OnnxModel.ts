@@ -25,9 +25,6 @@ const valueInfo = ({ dtype, name, shape }: OnnxGraph.Value) => ({
   }
 })
 
-/** The number of nodes that are encoded as one part. */
-const AT_ONCE = 256
-
 /** The field of a model that holds its graph, before the length of the graph. */
 const GRAPH = Model.fields["graph"]!.id << 3 | 2
 
@@ -42,8 +39,8 @@ export function* encoding(
 ): InParts.InParts<Uint8Array> {
   const { constants, inputs, name, nodes, outputs } = graph
   const writer = Model.encode({ irVersion: 8, producerName: "patchword" }).uint32(GRAPH).fork()
-  for (let first = 0; first < nodes.length; first += AT_ONCE) {
-    const node = nodes.slice(first, first + AT_ONCE).map((
+  for (let first = 0; first < nodes.length; first += InParts.AT_ONCE) {
+    const node = nodes.slice(first, first + InParts.AT_ONCE).map((
       { attributes, domain, inputs, operation, outputs },
       index
     ) => ({

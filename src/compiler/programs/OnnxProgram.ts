@@ -37,7 +37,7 @@ function* write(graph: Graph.Graph, standard: boolean): InParts.InParts<OnnxWrit
   const w = new OnnxWriter(constants, standard)
   for (const input of inputs) w.store(input, input.name)
   for (const [place, node] of nodes.entries()) {
-    if (place % Writing.AT_ONCE === 0) yield
+    if (place % InParts.AT_ONCE === 0) yield
     const written = [Operations.named(node.operation).onnx!(w, node)].flat()
     for (const [i, output] of node.outputs.entries()) w.store(output, written[i]!)
   }

@@ -2,7 +2,7 @@
 import type { DType } from "../../shapes/HostTensor.ts"
 import * as Tree from "../../shapes/Tree.ts"
 import type * as Graph from "../graph/Graph.ts"
-import type { InParts } from "../graph/InParts.ts"
+import * as InParts from "../graph/InParts.ts"
 import type { Operation } from "../operations/Operation.ts"
 import * as Operations from "../operations/Operations.ts"
 
@@ -16,9 +16,6 @@ export const held = (group: "state" | "weights", specifications: object): Readon
     shape,
     dtype: dtype as DType
   }))
-
-/** The number of calls that are written as one part. */
-export const AT_ONCE = 256
 
 /** A graph needs what a kind of program does not have. */
 export class NotWritable extends Error {
@@ -41,11 +38,11 @@ export function* write<V, D extends Graph.Element>(
   graph: Graph.Graph<D>,
   given: ReadonlyMap<string, V>,
   writer: Writer<V, D>
-): InParts<(output: string) => V> {
+): InParts.InParts<(output: string) => V> {
   const values = new Map(given)
   for (const constant of graph.constants) values.set(constant.name, writer.constant(constant))
   for (const [place, node] of graph.nodes.entries()) {
-    if (place % AT_ONCE === 0) yield
+    if (place % InParts.AT_ONCE === 0) yield
     const operands = node.inputs.map(({ name }) => values.get(name)!)
     const results = [writer.call(Operations.named(node.operation), operands, node)].flat() as ReadonlyArray<V>
     for (const [i, { name }] of node.outputs.entries()) values.set(name, results[i]!)

@@ -10,8 +10,8 @@ const dropTape = (): void => {
   }
 }
 
-/** The methods of TensorFlow.js's engine. */
-const plain: object = Object.getPrototypeOf(tf.engine())
+/** The methods of TensorFlow.js's engine, as they are outside of a scope. */
+export const plain: ReturnType<typeof tf.engine> = Object.getPrototypeOf(tf.engine())
 
 /** Options of a scope. */
 export interface Options<A> {

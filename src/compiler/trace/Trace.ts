@@ -2,7 +2,8 @@
  * Traces a step: records its forward pass, gradients and update as a graph of the method's operations.
  *
  * The step runs on a backend that computes nothing (`TraceBackend`). So tracing takes milliseconds and little memory for
- * any size of network. It pauses after some calls of kernels (`Recording`). After a pause, the step is called again. The graph is written for an engine by `OnnxProgram`.
+ * any size of network. It pauses after some calls of kernels (`Recording`). After a pause, the step is called again. The graph is
+ * written for an engine by `OnnxProgram`.
  */
 import type { DType } from "../../shapes/HostTensor.ts"
 import type { Inference, TrainStep } from "../../shapes/Step.ts"

@@ -4,6 +4,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import { ARRAYS, type DType } from "../../shapes/HostTensor.ts"
+import { plain } from "./BackendScope.ts"
 import { Recording } from "./Recording.ts"
 
 type Tensors = Readonly<Record<string, tf.Tensor>>
@@ -145,9 +146,6 @@ const gradients = (f: () => tf.Tensor, xs: ReadonlyArray<tf.Tensor>, dy?: tf.Ten
   })
   return { value, grads: xs.map((x) => sums.get(x)) }
 }
-
-/** The methods of the engine as it is otherwise. */
-const plain = Object.getPrototypeOf(engine)
 
 const nothing = () => {}
 
