@@ -15,16 +15,15 @@ const keyOf = ({ execution, job }: Execution): string => `${job}/${execution}`
 interface Holding {
   readonly key: string
   readonly at: number
-  /** True when a stage has begun here. Another worker may have got a claim that no stage follows. */
-  readonly begun: boolean
-  readonly working: boolean
+  /** A job is only claimed until a stage of it begins here. It may have begun at another worker. */
+  readonly phase: "claimed" | "working" | "resting"
 }
 
-/** Makes what a worker without a job holds. */
+/** Makes the record of a worker that has no job yet. */
 export const make = () => {
   let held: Holding | undefined
-  const hold = (of: Execution, begun: boolean) =>
-    Effect.map(Clock.currentTimeMillis, (at) => void (held = { key: keyOf(of), at, begun, working: begun }))
+  const hold = (of: Execution, phase: Holding["phase"]) =>
+    Effect.map(Clock.currentTimeMillis, (at) => void (held = { key: keyOf(of), at, phase }))
   const leave = (of: Execution, over: (holding: Holding) => Holding | undefined) =>
     Effect.sync(() => void (held = held?.key === keyOf(of) ? over(held) : held))
   return {
@@ -33,16 +32,16 @@ export const make = () => {
     /** Tests whether it may take a job. */
     isFree: Effect.map(
       Clock.currentTimeMillis,
-      (now) => held === undefined || !held.begun && now - held.at > 1000 * FORGOTTEN
+      (now) => held === undefined || held.phase === "claimed" && now - held.at > 1000 * FORGOTTEN
     ),
     /** Notes that it has claimed a job. */
-    claim: (of: Execution) => hold(of, false),
+    claim: (of: Execution) => hold(of, "claimed"),
     /** Notes that it works on a stage of a job, until `rest` or `release`. */
-    work: (of: Execution) => hold(of, true),
+    work: (of: Execution) => hold(of, "working"),
     /** Notes that a stage is done. */
-    rest: (of: Execution) => leave(of, (holding) => ({ ...holding, working: false })),
+    rest: (of: Execution) => leave(of, (holding) => ({ ...holding, phase: "resting" })),
     /** Notes that the execution is over here. A stage that has not come to its end releases the job itself. */
-    end: (of: Execution) => leave(of, (holding) => holding.working ? holding : undefined),
+    end: (of: Execution) => leave(of, (holding) => holding.phase === "working" ? holding : undefined),
     /** Notes that the job is gone. */
     release: (of: Execution) => leave(of, () => undefined)
   }

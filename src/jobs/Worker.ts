@@ -65,10 +65,9 @@ const freePort = (host: string) =>
 
 const clusterOf = (
   { lease = Duration.seconds(LEASE) }: Options,
-  address: RunnerAddress.RunnerAddress
-): Layer.Layer<WorkflowEngine | Sharding, never, JobStore | SqlClient.SqlClient> =>
+  address: Option.Option<RunnerAddress.RunnerAddress>
+): Layer.Layer<WorkflowEngine | Sharding, never, SqlClient.SqlClient> =>
   Layer.unwrap(Effect.gen(function*() {
-    const { kind } = yield* JobStore
     // It brings an HTTP client, which nobody else needs.
     const NodeClusterSocket = yield* Effect.promise(() => import("@effect/platform-node/NodeClusterSocket"))
     const seconds = Math.max(3, Duration.toSeconds(Duration.fromInputUnsafe(lease)))
@@ -83,15 +82,9 @@ const clusterOf = (
       // A stage ends by an interruption alone, which saves it.
       entityTerminationTimeout: Duration.seconds(1)
     }
-    const runner = kind === "folder"
+    const runner = Option.isNone(address)
       ? SingleRunner.layer({ runnerStorage: "memory", shardingConfig: timing }).pipe(Layer.provide(NodeCrypto.layer))
-      : NodeClusterSocket.layer({
-        storage: "sql",
-        shardingConfig: {
-          ...timing,
-          runnerAddress: Option.some(address)
-        }
-      })
+      : NodeClusterSocket.layer({ storage: "sql", shardingConfig: { ...timing, runnerAddress: address } })
     return ClusterWorkflowEngine.layer.pipe(Layer.provideMerge(runner), Layer.orDie, Layer.provide(NodeServices.layer))
   }))
 
@@ -286,7 +279,10 @@ export const layer = <P, R>(
     const made = yield* make(options)
     const sqlLayer = Layer.succeed(SqlClient.SqlClient, sql)
     const { host = os.hostname(), port } = options
-    const address = RunnerAddress.make(host, port ?? (yield* freePort(host)))
+    // The worker of a folder has no others that reach it.
+    const address = kind === "folder"
+      ? Option.none()
+      : Option.some(RunnerAddress.make(host, port ?? (yield* freePort(host))))
     const cluster = Layer.provide(clusterOf(options, address), sqlLayer)
     const [first, ...rest] = runs.map((run) => run.layer)
     const known = first === undefined ? Layer.empty : Layer.mergeAll(first, ...rest)
@@ -299,7 +295,9 @@ export const layer = <P, R>(
     const dispatcher = Layer.effectDiscard(Effect.gen(function*() {
       yield* Effect.addFinalizer(() => leaving)
       yield* Effect.forkScoped(dispatch(runs, options, made))
-      if (kind === "postgres") yield* Effect.forkScoped(Presence.keep(sql, `${address.host}:${address.port}`))
+      if (Option.isSome(address)) {
+        yield* Effect.forkScoped(Presence.keep(sql, `${address.value.host}:${address.value.port}`))
+      }
     }))
     return dispatcher.pipe(
       Layer.provideMerge(Layer.provide(known, Layer.succeed(Stages.Keeper, made.keeper))),
