@@ -9,23 +9,16 @@ import type { SqlClient } from "effect/sql/SqlClient"
 const LOCK = 1_885_434_979
 
 /** A worker is gone if its lock is missed so many times. A session that the database has ended is replaced before. */
-const MISSED = 3
+const MISSED = 4
 
 const EVERY = "1 second"
 
 /** Notes which workers are absent, and returns those that are gone. */
 export const watching = () => {
-  const missed = new Map<string, number>()
+  let missed: ReadonlyMap<string, number> = new Map()
   return (rows: ReadonlyArray<readonly [address: string, present: boolean]>): ReadonlyArray<string> => {
-    const addresses = new Set(rows.map(([address]) => address))
-    for (const address of missed.keys()) if (!addresses.has(address)) missed.delete(address)
-    return rows.flatMap(([address, present]) => {
-      const before = missed.get(address)
-      // Workers that never had the lock are not known to be gone.
-      if (present) missed.set(address, 0)
-      else if (before !== undefined) missed.set(address, before + 1)
-      return !present && missed.get(address) === MISSED ? [address] : []
-    })
+    missed = new Map(rows.map(([address, present]) => [address, present ? 0 : (missed.get(address) ?? 0) + 1]))
+    return [...missed].flatMap(([address, times]) => times === MISSED ? [address] : [])
   }
 }
 

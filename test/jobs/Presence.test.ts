@@ -3,7 +3,7 @@ import * as fc from "fast-check"
 import * as Presence from "../../src/jobs/Presence.ts"
 
 describe("a watch over workers", () => {
-  it("tells once of each that was there and is missed for three rounds", () => {
+  it("tells once of each that is missed for four rounds, also if it was never there before", () => {
     const rounds = fc.array(fc.constantFrom(true, false, undefined), { maxLength: 20 })
     fc.assert(fc.property(fc.array(rounds, { maxLength: 4 }), (workers) => {
       const gone = Presence.watching()
@@ -14,8 +14,8 @@ describe("a watch over workers", () => {
           return present === undefined ? [] : [[`worker ${index}`, present] as const]
         })
         const expected = workers.flatMap((one, index) => {
-          const since = one.slice(0, round + 1).map(String).join(" ")
-          return since.endsWith("true false false false") ? [`worker ${index}`] : []
+          const since = ["start", ...one.slice(0, round + 1)].map(String).join(" ")
+          return /(?:start|true|undefined)(?: false){4}$/.test(since) ? [`worker ${index}`] : []
         })
         assert.deepStrictEqual(gone(rows), expected)
       }
