@@ -7,6 +7,7 @@ import { type Candidate, onnx, openvino, present, reference, tensorflow, web, xl
 interface Said extends Candidate {
   readonly denormal: "kept" | "zero"
   readonly losesNaN: ReadonlyArray<string>
+  readonly mayLoseNaN?: ReadonlyArray<string>
 }
 
 const engines: ReadonlyArray<Said> = [
@@ -18,7 +19,7 @@ const engines: ReadonlyArray<Said> = [
     denormal: "kept",
     losesNaN: ["relu", "atMost", "atLeast", "maximum, first", "minimum, first", "softmax", "exp"]
   },
-  { ...tensorflow, denormal: "zero", losesNaN: ["softmax"] },
+  { ...tensorflow, denormal: "zero", losesNaN: [], mayLoseNaN: ["softmax"] },
   { ...xla, denormal: "zero", losesNaN: [] }
 ]
 
@@ -57,7 +58,7 @@ const small = HostTensor.make([4], "float32", Float32Array.of(1e-40, -1e-40, 1, 
 describe("numbers at the edges", () => {
   it.effect.each(present(engines) as ReadonlyArray<Said>)(
     "are taken by $name as docs/numerics.md says",
-    ({ denormal, layer, losesNaN }) =>
+    ({ denormal, layer, losesNaN, mayLoseNaN = [] }) =>
       Effect.gen(function*() {
         const handle = yield* (yield* Engine.Engine).infer(step, {})
         const found = yield* handle.run({ x, small })
@@ -66,7 +67,7 @@ describe("numbers at the edges", () => {
         const lost = Object.entries(found).filter(([name, { data }]) =>
           name !== "half" && Array.from(data).some((y, i) => !Number.isNaN(y) && (isAll.has(name) || i % 5 === 0))
         ).map(([name]) => name)
-        assert.deepStrictEqual(lost.toSorted(), losesNaN.toSorted())
+        assert.deepStrictEqual(lost.filter((name) => !mayLoseNaN.includes(name)).toSorted(), losesNaN.toSorted())
       }).pipe(Effect.scoped, Effect.provide(layer))
   )
 })
