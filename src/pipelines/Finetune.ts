@@ -13,6 +13,7 @@ import type * as Json from "../domain/values/Json.ts"
 import * as KeyedRandom from "../domain/values/KeyedRandom.ts"
 import { Images } from "../layers/images/Images.ts"
 import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
+import * as Pauses from "../layers/machine/Pauses.ts"
 import { Progress } from "../layers/run/Progress.ts"
 import { Runs } from "../layers/run/Runs.ts"
 import * as InitialValues from "../layers/weights/InitialValues.ts"
@@ -83,39 +84,40 @@ export const stepOf = (config: FinetuneConfig, classes: number, images = config.
 }
 
 /** Applies random erasing to the images of a batch, each by the key of its image. */
-const erased = (
+const erased = Effect.fnUntraced(function*(
   { draws, epoch, normalised: { data, shape: [, channels, height, width] } }: Batches.ImageBatch,
   probability: number,
   keyOf: Stage.Keys
-) => {
+) {
   if (probability === 0) return data
   const size = channels * height * width
   const changed = data.slice()
-  draws.forEach((draw, place) => {
+  for (const [place, draw] of draws.entries()) {
+    yield* Pauses.pause
     const image = data.subarray(place * size, (place + 1) * size)
     const generator = KeyedRandom.generator(keyOf("erasing", draw, epoch))
     changed.set(RandomErasing.erase(image, { height, width }, probability, generator), place * size)
-  })
+  }
   return changed
-}
+})
 
 /** Applies Mixup or CutMix to the images and labels of a batch, if configured. Returns the images and the targets. */
-const mixed = (
+const mixed = Effect.fnUntraced(function*(
   { labelSmoothing: smoothing, mixup }: FinetuneConfig,
   { images, labels }: { readonly images: Float32Array; readonly labels: Int32Array },
   shape: readonly [batch: number, channels: number, height: number, width: number],
   classes: number,
   key: KeyedRandom.Key
-) => {
+) {
   if (mixup === null) return { images, labels }
   const [, , height, width] = shape
   const mix = Mixup.draw(mixup, { height, width }, KeyedRandom.generator(key))
   return {
-    images: Mixup.images({ data: images, shape }, mix),
+    images: yield* Pauses.during(Mixup.mixing({ data: images, shape }, mix)),
     labels: Mixup.majority(labels, mix),
     targets: Mixup.targets(labels, mix, { classes, smoothing })
   }
-}
+})
 
 /** Makes the batches of the steps: images and targets, after random erasing and mixing. */
 const data = Effect.fnUntraced(function*(
@@ -147,8 +149,8 @@ const data = Effect.fnUntraced(function*(
     batch: Effect.fnUntraced(function*(index: number, hyper: HostOf<AdamW.Hyper>) {
       const views = yield* batch(index)
       recycle([views.unit.data])
-      const whole = { images: erased(views, erasing, keyOf), labels: views.labels }
-      const { images, labels, targets } = mixed(config, whole, shape, classes, keyOf("mixup", index))
+      const whole = { images: yield* erased(views, erasing, keyOf), labels: views.labels }
+      const { images, labels, targets } = yield* mixed(config, whole, shape, classes, keyOf("mixup", index))
       return {
         images: HostTensor.make(shape, "float32", images),
         labels: HostTensor.make([size], "int32", labels),

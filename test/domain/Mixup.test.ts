@@ -46,6 +46,10 @@ describe("mixup", () => {
     near(targets, numbers(`${draw.kind}_${draw.rep}/targets`), 1e-7)
   })
 
+  it.each(draws)("pauses between two images: $kind $rep", (draw) => {
+    assert.lengthOf([...Mixup.mixing(batch, mixOf(draw))], 3)
+  })
+
   it.each(draws.filter(({ kind }) => kind === "cutmix"))("cuts the official share out: $rep", (draw) => {
     const [top, bottom, left, right] = draw.box_yl_yh_xl_xh!
     const size = { height: 12, width: 12 }

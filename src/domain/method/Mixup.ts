@@ -14,6 +14,7 @@
  * ```
  */
 import type { Generator } from "../values/KeyedRandom.ts"
+import { finish, type Pausable } from "../values/Pausable.ts"
 
 /** The alphas of the symmetric beta distributions of the shares. 0 turns that one off. */
 export interface Options {
@@ -106,13 +107,17 @@ export const draw = (
 }
 
 /** Mixes the images of a batch. */
-export const images = (batch: Images, mix: Mix): Float32Array => {
+export const images = (batch: Images, mix: Mix): Float32Array => finish(mixing(batch, mix))
+
+/** Mixes the images of a batch, with a pause between two of them. */
+export function* mixing(batch: Images, mix: Mix): Pausable<Float32Array> {
   const { data, shape } = batch
   const { box, share } = mix
   const [count, channels, height, width] = shape
   const size = channels * height * width
   const mixed = data.slice()
   for (let image = 0; image < count; image++) {
+    if (image > 0) yield
     const own = image * size
     const other = (count - 1 - image) * size
     if (box === null) {
