@@ -115,7 +115,7 @@ export const autoencoder = Effect.fn("autoencoder")(function*(
     model: "Autoencoder",
     config,
     schema: AutoencoderConfig,
-    dataDigest: `${set.digest} ${Weights.digest(tokenizer.tensors)}`,
+    dataDigest: `${set.digest} ${yield* Weights.digest(tokenizer.tensors)}`,
     seed,
     optimizer,
     stepsPerEpoch: Math.ceil(set.length / batch),

@@ -167,7 +167,7 @@ export const demo = Effect.fn("patchword.demo")(function*(given: Preset, options
         const near = same ? bank : yield* bankOf(preset.knn)
         const { figures, ...choice } = yield* probe(preset.probe, bank)
         const known = yield* knn(preset.knn, near.train, near.tests)
-        const weights = Weights.digest(network.tensors)
+        const weights = yield* Weights.digest(network.tensors)
         const { chosenOn = null, l2 } = choice
         yield* keep({ verb: "probe", network: name, weights }, figures, {
           config: Stage.toJson(ProbeConfig, preset.probe),
@@ -214,7 +214,9 @@ export const demo = Effect.fn("patchword.demo")(function*(given: Preset, options
   const tested = Effect.fnUntraced(function*(name: string, classifier: Classifier) {
     const figures = yield* evaluateClassifier(classifier, tests)
     const config = Stage.toJson(FinetuneConfig, preset.finetune)
-    yield* keep({ verb: "finetune", network: name, weights: Weights.digest(classifier.tensors) }, figures, { config })
+    yield* keep({ verb: "finetune", network: name, weights: yield* Weights.digest(classifier.tensors) }, figures, {
+      config
+    })
     return figures
   })
   const tunedRandom = yield* tested("finetune-random", scratch.value)
@@ -322,8 +324,8 @@ export const demo = Effect.fn("patchword.demo")(function*(given: Preset, options
       ["engine", engines],
       ["teacher", `${teacher.name} ${teacher.digest.slice(0, 12)}`],
       ["training images", `${set("train").length}, ${set("train").digest.slice(0, 12)}`],
-      ["tokenizer", Weights.digest(tokenizer.value.tensors).slice(0, 12)],
-      ["backbone", Weights.digest(backbone.value.tensors).slice(0, 12)]
+      ["tokenizer", (yield* Weights.digest(tokenizer.value.tensors)).slice(0, 12)],
+      ["backbone", (yield* Weights.digest(backbone.value.tensors)).slice(0, 12)]
     ],
     config: Stage.toJson(Preset, preset)
   }

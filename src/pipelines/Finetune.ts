@@ -342,7 +342,7 @@ export const finetune = Effect.fn("patchword.finetune")(function*(
     config,
     dataDigest: [
       set.digest,
-      start === undefined ? "random" : Weights.digest(start.tensors),
+      start === undefined ? "random" : yield* Weights.digest(start.tensors),
       ...(chooser === undefined ? [] : [chooser.digest])
     ].join(" "),
     holdout: set.holdout,

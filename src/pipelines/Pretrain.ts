@@ -137,12 +137,13 @@ const measure = ({ accuracy_1, accuracy_2, gradientNorm, loss, loss_1, loss_2 }:
 const tellOther = Effect.fnUntraced(function*(stage: string, given: string) {
   // A tokenizer that cannot be read is no reason to stop: it is not used.
   const held = yield* Effect.orElseSucceed((yield* Runs).weights("tokenizer"), Option.none)
-  const own = Option.map(held, ({ tensors }) => Weights.digest(tensors))
-  if (Option.isNone(own) || own.value === given) return
+  if (Option.isNone(held)) return
+  const own = yield* Weights.digest(held.value.tensors)
+  if (own === given) return
   yield* (yield* Progress).message(
     `${stage}: the tokenizer that was given is not the one of the run (SHA-256 ${
       given.slice(0, 12)
-    }; that of the run is ${own.value.slice(0, 12)})`
+    }; that of the run is ${own.slice(0, 12)})`
   )
 })
 
@@ -175,7 +176,7 @@ export const pretrain = Effect.fn("patchword.pretrain")(function*(
   })
   const codes = tokenizer.config.codebook.size
   const step = stepOf(config, codes)
-  const teacherDigest = Weights.digest(tokenizer.tensors)
+  const teacherDigest = yield* Weights.digest(tokenizer.tensors)
   yield* tellOther(stage, teacherDigest)
   const batches = yield* data(stage, config, tokenizer, set, mask)
   const look = HealthWatch.ofBackbone(stage, config, codes, config.optimizer.steps(batches.stepsPerEpoch))

@@ -228,8 +228,11 @@ const measure = ({ accuracy, auxiliary, gradientNorm, loss }: HostOf<SegmentStep
 })
 
 /** The data of a segmentation stage, as its identity knows them. */
-export const digestOf = (set: AnnotatedBatches.AnnotatedSet, start: SegmentStart | undefined): string =>
-  `${set.digest} ${start === undefined ? "random" : Weights.digest(start.tensors)}`
+export const digestOf = (set: AnnotatedBatches.AnnotatedSet, start: SegmentStart | undefined): Effect.Effect<string> =>
+  Effect.map(
+    start === undefined ? Effect.succeed("random") : Weights.digest(start.tensors),
+    (weights) => `${set.digest} ${weights}`
+  )
 
 /**
  * Trains a segmenter from a pretrained network, or from a classifier. Without one, it starts from random weights.
@@ -261,7 +264,7 @@ export const segment = Effect.fn("patchword.segment")(function*(
     stage,
     schema: Segmenter.Described,
     config: { config, classes },
-    dataDigest: digestOf(set, start),
+    dataDigest: yield* digestOf(set, start),
     holdout: set.holdout,
     model: Segmenter.NAME,
     isReplayable: true,

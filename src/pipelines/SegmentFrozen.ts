@@ -215,7 +215,7 @@ export const segmentFrozen = Effect.fn("patchword.segmentFrozen")(function*(
     {
       stage,
       config: Stage.toJson(Segmenter.Described, { config, classes }),
-      dataDigest: Segment.digestOf(set, start),
+      dataDigest: yield* Segment.digestOf(set, start),
       holdout: set.holdout,
       seed: config.seed,
       step: settings.iterations,

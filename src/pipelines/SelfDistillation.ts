@@ -14,7 +14,7 @@
  * assert.strictEqual(await Effect.runPromise(Effect.provide(width, teacher)), backbone.config.vit.width)
  * ```
  */
-import { Effect, type Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { PretrainConfig } from "../domain/config/PretrainConfig.ts"
 import { TokenizerConfig } from "../domain/config/TokenizerConfig.ts"
 import * as Json from "../domain/values/Json.ts"
@@ -31,8 +31,16 @@ import * as Inference from "./trained/Inference.ts"
 import * as Tokenizer from "./trained/Tokenizer.ts"
 import * as Stage from "./training/Stage.ts"
 
-const digestOf = (config: Json.Json, tensors: Weights.Tensors): string =>
-  Files.sha256(`${Json.canonical(config)} ${Weights.digest(tensors)}`)
+const layerOf = (
+  name: "backbone" | "tokenizer",
+  network: (digest: string) => Teacher.Network,
+  config: Json.Json,
+  tensors: Weights.Tensors
+) =>
+  Layer.unwrap(
+    Effect.map(Weights.digest(tensors), (digest) =>
+      Teacher.layerNetwork(name, network(Files.sha256(`${Json.canonical(config)} ${digest}`))))
+  )
 
 /**
  * Makes a teacher from a pretrained network: the patch tokens of its last block, after its norm. Images must have the size that
@@ -42,12 +50,12 @@ export const layerBackbone = (
   backbone: Backbone.Backbone
 ): Layer.Layer<Teacher.Teacher, Teacher.TeacherError, Engine.Engine> => {
   const { config: { augment, vit }, tensors } = backbone
-  const network: Teacher.Network = {
+  const network = (digest: string): Teacher.Network => ({
     patch: vit.patchSize,
     side: vit.imageSize,
     width: vit.width,
     channels: augment,
-    digest: digestOf(Stage.toJson(PretrainConfig, backbone.config), tensors),
+    digest,
     open: Effect.fnUntraced(function*({ size }) {
       const inference = VitInference.patchFeatures(
         PretrainStep.model(Backbone.sizes(backbone.config, backbone.codes)),
@@ -59,8 +67,8 @@ export const layerBackbone = (
         ({ target }) => target.data
       )
     })
-  }
-  return Teacher.layerNetwork("backbone", network)
+  })
+  return layerOf("backbone", network, Stage.toJson(PretrainConfig, backbone.config), tensors)
 }
 
 /**
@@ -70,12 +78,12 @@ export const layerTokenizer = (
   tokenizer: Tokenizer.Tokenizer
 ): Layer.Layer<Teacher.Teacher, Teacher.TeacherError, Engine.Engine> => {
   const { config: { encoder }, tensors } = tokenizer
-  const network: Teacher.Network = {
+  const network = (digest: string): Teacher.Network => ({
     patch: encoder.patchSize,
     side: encoder.imageSize,
     width: encoder.width,
     channels: { mean: [0, 0, 0], std: [1, 1, 1] },
-    digest: digestOf(Stage.toJson(TokenizerConfig, tokenizer.config), tensors),
+    digest,
     open: Effect.fnUntraced(function*({ size }) {
       const inference = TokenizerStep.patchFeatures(
         Tokenizer.sizes(tokenizer.config, tokenizer.teacherWidth),
@@ -87,6 +95,6 @@ export const layerTokenizer = (
         ({ target }) => target.data
       )
     })
-  }
-  return Teacher.layerNetwork("tokenizer", network)
+  })
+  return layerOf("tokenizer", network, Stage.toJson(TokenizerConfig, tokenizer.config), tensors)
 }

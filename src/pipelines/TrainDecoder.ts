@@ -7,7 +7,7 @@ import * as WeightDecay from "../domain/method/WeightDecay.ts"
 import { Images } from "../layers/images/Images.ts"
 import type { ImageSet } from "../layers/images/reading/ImageSet.ts"
 import * as InitialValues from "../layers/weights/InitialValues.ts"
-import type * as Weights from "../layers/weights/Weights.ts"
+import * as Weights from "../layers/weights/Weights.ts"
 import * as DecoderStep from "../nn/decoder/DecoderStep.ts"
 import * as Perception from "../nn/decoder/Perception.ts"
 import * as AdamW from "../nn/optimizer/AdamW.ts"
@@ -149,7 +149,7 @@ export const trainDecoder = Effect.fn("patchword.trainDecoder")(function*(
 ) {
   const { split = "train", stage = "decoder" } = options
   const config = yield* Config.check(DecoderConfig, stage)(given)
-  const described = Decoder.describe(config, tokenizer)
+  const described = Decoder.describe(config, tokenizer, yield* Weights.digest(tokenizer.tensors))
   yield* Stage.requireConfig(stage, {
     "tokenizer.codebook.size": [
       described.codes > MOST_CODES,

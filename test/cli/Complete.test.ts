@@ -13,6 +13,7 @@ import * as Results from "../../src/layers/run/Results.ts"
 import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as Registry from "../../src/pipelines/runs/Registry.ts"
 import * as Exported from "../../src/studio/Exported.ts"
+import { digestOf } from "../layers/weights/digestOf.ts"
 import { draw, found, said, writeConfig } from "./kit.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "patchword-complete-"))
@@ -118,7 +119,7 @@ describe("patchword decoder and patchword complete", () => {
         ) => [name, { ...one, data: one.data.map((value) => value + 1) }])
       )
       yield* Weights.write(stage, { ...weights, tensors } as unknown as typeof weights)
-      const digest = (made: Weights.Tensors) => Weights.digest(made).slice(0, 12)
+      const digest = (made: Weights.Tensors) => digestOf(made).slice(0, 12)
       const told = "the completion of val (its decoder) was made of other weights than the run has now (SHA-256 " +
         `${digest(weights.tensors)}; now decoder ${digest(tensors as unknown as Weights.Tensors)})`
       assert.deepStrictEqual(yield* shown, [`${told}. Make it again`])

@@ -5,6 +5,7 @@ import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as ModelFolder from "../../src/pipelines/artifacts/ModelFolder.ts"
 import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
 import { serving, TOKEN } from "../layers/files/hubServer.ts"
+import { digestOf } from "../layers/weights/digestOf.ts"
 import { micro } from "../pipelines/kit.ts"
 import { found, hearing, said } from "./kit.ts"
 
@@ -41,8 +42,8 @@ describe("the Hub on the command line", () => {
           assert.sameMembers([...pulled.files as ReadonlyArray<string>], [...repositories.get("someone/model")!.keys()])
           const { tensors } = yield* ModelFolder.read(`${folder}/pulled`)
           assert.strictEqual(
-            Weights.digest(tensors),
-            Weights.digest((yield* ModelFolder.read(`${folder}/model`)).tensors)
+            digestOf(tensors),
+            digestOf((yield* ModelFolder.read(`${folder}/model`)).tensors)
           )
           yield* found("pull", "someone/model", "--out", `${folder}/pulled`)
         }).pipe(inEnvironment({ HF_ENDPOINT: hubUrl, HF_TOKEN: TOKEN }), hearing(told))

@@ -28,6 +28,7 @@ import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
 import * as Tokenizer from "../../src/pipelines/trained/Tokenizer.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import * as Dim from "../../src/shapes/Dim.ts"
+import { digestOf } from "../layers/weights/digestOf.ts"
 import { engine, micro, optimizer, set, teacher } from "../pipelines/kit.ts"
 import { scenes } from "../pipelines/scenes.ts"
 
@@ -108,7 +109,7 @@ const results = Effect.fnUntraced(function*(folder: string) {
   const [seen, held] = yield* features(backbone, [train, val], preset.probe)
   const about = {
     network: "pretrain",
-    weights: Weights.digest(backbone.tensors),
+    weights: digestOf(backbone.tensors),
     train: train.digest,
     settings: { probe: 1 }
   }

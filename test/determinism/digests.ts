@@ -2,10 +2,10 @@ import { Effect, Layer } from "effect"
 import * as Files from "../../src/layers/files/Files.ts"
 import { Progress } from "../../src/layers/run/Progress.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
-import * as Weights from "../../src/layers/weights/Weights.ts"
 import { finetune } from "../../src/pipelines/Finetune.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
+import { digestOf } from "../layers/weights/digestOf.ts"
 import { images, micro, teacher } from "../pipelines/kit.ts"
 
 const STEPS = 4
@@ -22,7 +22,7 @@ const stages = Effect.gen(function*() {
 const whole = Effect.gen(function*() {
   const tensors = yield* stages
   const rows = yield* (yield* Runs.Runs).readLog
-  return Files.sha256(`${Weights.digest(tensors)} ${JSON.stringify(rows)}`)
+  return Files.sha256(`${digestOf(tensors)} ${JSON.stringify(rows)}`)
 })
 
 const stopping = (name: string, at: number) =>

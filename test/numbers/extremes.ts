@@ -23,6 +23,7 @@ import * as Tokenizer from "../../src/pipelines/trained/Tokenizer.ts"
 import { TrainingError } from "../../src/pipelines/training/Training.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
 import * as Dim from "../../src/shapes/Dim.ts"
+import { digestOf } from "../layers/weights/digestOf.ts"
 import { engine, micro, optimizer } from "../pipelines/kit.ts"
 
 export const stages = ["tokenizer", "pretrain", "finetune", "segment", "decoder"] as const
@@ -210,7 +211,7 @@ const outcome = Effect.fnUntraced(function*(stage: StageName, given: Configurati
   if (error instanceof TrainingError && error.reason._tag === "NonFinite") {
     const batch = yield* runs.weights(error.batch)
     return Option.isSome(batch)
-      ? { kind: "NonFinite", said: `${error.step} ${Weights.digest(batch.value.tensors)}` } as const
+      ? { kind: "NonFinite", said: `${error.step} ${digestOf(batch.value.tensors)}` } as const
       : { kind: "other", said: "its batch is not kept" } as const
   }
   const tag = (error as { readonly _tag: string })._tag

@@ -27,6 +27,7 @@ import * as Tokenizer from "../../src/pipelines/trained/Tokenizer.ts"
 import * as Batches from "../../src/pipelines/training/Batches.ts"
 import * as Dim from "../../src/shapes/Dim.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
+import { digestOf } from "../layers/weights/digestOf.ts"
 import { classes, engine, images, micro, set, teacher } from "./kit.ts"
 
 const preset = micro()
@@ -53,7 +54,8 @@ const classifier = {
 
 const described = Decoder.describe(
   new DecoderConfig({ ...tiny.decoder!, width: 16, depth: 1, heads: 2, mlpRatio: 2 }),
-  tokenizer
+  tokenizer,
+  digestOf(tokenizer.tensors)
 )
 const means = HostTensor.zeros([codes, 3 * described.patchSize ** 2], "float32")
 const decoder: Decoder.Decoder = {

@@ -6,13 +6,13 @@ import { basename } from "node:path"
 import { TokenizerConfig } from "../../src/domain/config/TokenizerConfig.ts"
 import { interruptedAt } from "../../src/laws/Interruption.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
-import * as Weights from "../../src/layers/weights/Weights.ts"
 import { inspect } from "../../src/pipelines/artifacts/Inspect.ts"
 import { finetune } from "../../src/pipelines/Finetune.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
 import * as Continuation from "../../src/pipelines/training/Continuation.ts"
 import type { StageOptions } from "../../src/pipelines/training/Stage.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
+import { digestOf } from "../layers/weights/digestOf.ts"
 import { machine, micro } from "./kit.ts"
 
 const STEPS = 8
@@ -34,14 +34,14 @@ const folders = Effect.gen(function*() {
 
 const stages = {
   tokenizer: Effect.fnUntraced(function*(preset: typeof plain, options: StageOptions) {
-    return Weights.digest((yield* trainTokenizer(preset.tokenizer, options)).tensors)
+    return digestOf((yield* trainTokenizer(preset.tokenizer, options)).tensors)
   }),
   pretrain: Effect.fnUntraced(function*(preset: typeof plain, options: StageOptions) {
     const tokenizer = yield* trainTokenizer(plain.tokenizer, { stage: "words" })
-    return Weights.digest((yield* pretrain(preset.pretrain, tokenizer, options)).tensors)
+    return digestOf((yield* pretrain(preset.pretrain, tokenizer, options)).tensors)
   }),
   finetune: Effect.fnUntraced(function*(preset: typeof plain, options: StageOptions) {
-    return Weights.digest((yield* finetune(preset.finetune, undefined, options)).tensors)
+    return digestOf((yield* finetune(preset.finetune, undefined, options)).tensors)
   })
 }
 

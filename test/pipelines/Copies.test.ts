@@ -4,7 +4,6 @@ import { Effect, FileSystem, Layer } from "effect"
 import * as Config from "../../src/domain/config/Config.ts"
 import type { Preset } from "../../src/domain/config/Preset.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
-import * as Weights from "../../src/layers/weights/Weights.ts"
 import { cacheFeatures } from "../../src/pipelines/CacheFeatures.ts"
 import { features } from "../../src/pipelines/evaluate/Features.ts"
 import { knn } from "../../src/pipelines/evaluate/Knn.ts"
@@ -12,6 +11,7 @@ import { probe } from "../../src/pipelines/evaluate/Probe.ts"
 import { finetune } from "../../src/pipelines/Finetune.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
+import { digestOf } from "../layers/weights/digestOf.ts"
 import { machine, micro, sets } from "./kit.ts"
 
 const preset = micro({ duration: 2, warmup: 1 })
@@ -24,7 +24,7 @@ const all = Effect.fnUntraced(
     const [train, test] = yield* features(backbone, sets, preset.probe)
     const probed = yield* probe(given.probe, { train: train!, tests: [test!] })
     const near = yield* knn(given.knn, train!, [test!])
-    return [...[tokenizer, backbone, classifier].map(({ tensors }) => Weights.digest(tensors)), probed.figures, near]
+    return [...[tokenizer, backbone, classifier].map(({ tensors }) => digestOf(tensors)), probed.figures, near]
   },
   Effect.provide(Runs.layerMemory(), { local: true })
 )

@@ -26,6 +26,7 @@ import { features } from "../../src/pipelines/evaluate/Features.ts"
 import { pretrain } from "../../src/pipelines/Pretrain.ts"
 import * as Registry from "../../src/pipelines/runs/Registry.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
+import { digestOf } from "../layers/weights/digestOf.ts"
 import { machine, micro, set } from "./kit.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "patchword-doctor-"))
@@ -119,7 +120,7 @@ layer(Layer.merge(machine, NodeServices.layer))("the doctor", (it) => {
         "steps 1 to 30 of the log",
         "steps 7 to 12 and steps 25 to 30 of the log"
       ])
-      assert.strictEqual(stages[0]!.weights, Weights.digest(tokenizer.tensors))
+      assert.strictEqual(stages[0]!.weights, digestOf(tokenizer.tensors))
     }), 60_000)
 
   it.effect("gives the same figures in batches of any images, spread over the set", () =>
@@ -268,7 +269,7 @@ layer(Layer.merge(machine, NodeServices.layer))("the doctor", (it) => {
           ...weights.tensors,
           "quantize.cluster_size": { ...counts, data: counts.data.map((_, code) => (code < 2 ? 8 : 0)) }
         }
-        const before = Weights.digest(weights.tensors)
+        const before = digestOf(weights.tensors)
         yield* Weights.write(file, { ...weights, tensors } as typeof weights)
         const other = yield* ofNetwork
         assert.deepStrictEqual([other.findings, overEntropy(other).on], [[], "steps 91 to 100 of the log, even codes"])
@@ -278,9 +279,7 @@ layer(Layer.merge(machine, NodeServices.layer))("the doctor", (it) => {
           `the run does not have the tokenizer that the network was trained on (SHA-256 ${
             before.slice(0, 12)
           }; the run has ` +
-            `tokenizer ${
-              Weights.digest(tensors as typeof weights.tensors).slice(0, 12)
-            }), so its codes count as evenly used`
+            `tokenizer ${digestOf(tensors as typeof weights.tensors).slice(0, 12)}), so its codes count as evenly used`
         )
 
         const said: Array<string> = []

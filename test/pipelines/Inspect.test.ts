@@ -7,6 +7,7 @@ import * as Weights from "../../src/layers/weights/Weights.ts"
 import { inspect } from "../../src/pipelines/artifacts/Inspect.ts"
 import * as Network from "../../src/pipelines/trained/Network.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
+import { digestOf } from "../layers/weights/digestOf.ts"
 import * as Torch from "../layers/weights/torch.ts"
 import { micro } from "./kit.ts"
 
@@ -151,7 +152,7 @@ describe("inspecting what a run leaves", () => {
       const found = yield* inspect(file)
       assert.deepInclude(found, {
         digest: Files.sha256(yield* fs.readFile(file)),
-        weightsDigest: Weights.digest(weights.tensors)
+        weightsDigest: digestOf(weights.tensors)
       })
     }).pipe(Effect.provide(NodeServices.layer)))
 

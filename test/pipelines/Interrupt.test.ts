@@ -4,7 +4,6 @@ import { interruptedAt } from "../../src/laws/Interruption.ts"
 import { Engine } from "../../src/layers/engine/Engine.ts"
 import { Checkpoints, type Snapshot } from "../../src/layers/run/Checkpoints.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
-import * as Weights from "../../src/layers/weights/Weights.ts"
 import { classify } from "../../src/pipelines/evaluate/Classify.ts"
 import { evaluateTokenizer } from "../../src/pipelines/evaluate/Evaluate.ts"
 import { features } from "../../src/pipelines/evaluate/Features.ts"
@@ -13,6 +12,7 @@ import { pretrain } from "../../src/pipelines/Pretrain.ts"
 import type { Tokenizer } from "../../src/pipelines/trained/Tokenizer.ts"
 import type { StageOptions } from "../../src/pipelines/training/Stage.ts"
 import { trainTokenizer } from "../../src/pipelines/TrainTokenizer.ts"
+import { digestOf } from "../layers/weights/digestOf.ts"
 import { machine, micro, set } from "./kit.ts"
 
 const EVERY = 2
@@ -25,8 +25,8 @@ const held = set("val", 6)
 
 const digested = ({ optimizer, weights, ...rest }: Snapshot) => ({
   ...rest,
-  optimizer: Weights.digest(optimizer),
-  weights: Weights.digest(weights)
+  optimizer: digestOf(optimizer),
+  weights: digestOf(weights)
 })
 
 const fresh = Effect.provide(Runs.layerMemory(), { local: true })
@@ -34,15 +34,15 @@ const fresh = Effect.provide(Runs.layerMemory(), { local: true })
 const stages = {
   tokenizer: Effect.fnUntraced(function*(_tokenizer: Tokenizer, options: StageOptions) {
     const network = yield* trainTokenizer(preset.tokenizer, options)
-    return { tensors: Weights.digest(network.tensors), found: (yield* evaluateTokenizer(network, held)).images }
+    return { tensors: digestOf(network.tensors), found: (yield* evaluateTokenizer(network, held)).images }
   }),
   pretrain: Effect.fnUntraced(function*(tokenizer: Tokenizer, options: StageOptions) {
     const network = yield* pretrain(preset.pretrain, tokenizer, options)
-    return { tensors: Weights.digest(network.tensors), found: yield* features(network, [held], preset.probe) }
+    return { tensors: digestOf(network.tensors), found: yield* features(network, [held], preset.probe) }
   }),
   finetune: Effect.fnUntraced(function*(_tokenizer: Tokenizer, options: StageOptions) {
     const network = yield* finetune(preset.finetune, undefined, options)
-    return { tensors: Weights.digest(network.tensors), found: yield* classify(network, [held]) }
+    return { tensors: digestOf(network.tensors), found: yield* classify(network, [held]) }
   })
 }
 

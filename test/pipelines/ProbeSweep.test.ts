@@ -7,13 +7,13 @@ import * as Laws from "../../src/laws/index.ts"
 import { Engine } from "../../src/layers/engine/Engine.ts"
 import * as ImageSet from "../../src/layers/images/reading/ImageSet.ts"
 import * as Runs from "../../src/layers/run/Runs.ts"
-import * as Weights from "../../src/layers/weights/Weights.ts"
 import * as BlockFeatures from "../../src/pipelines/evaluate/BlockFeatures.ts"
 import { blockFeatures, features } from "../../src/pipelines/evaluate/Features.ts"
 import { probeSweep } from "../../src/pipelines/evaluate/ProbeSweep.ts"
 import * as Backbone from "../../src/pipelines/trained/Backbone.ts"
 import * as HostTensor from "../../src/shapes/HostTensor.ts"
 import { holds } from "../laws/kit.ts"
+import { digestOf } from "../layers/weights/digestOf.ts"
 import { machine, micro, sets } from "./kit.ts"
 
 const preset = micro()
@@ -72,7 +72,7 @@ holds(
           ...options
         })
         const weights = Option.getOrThrow(yield* (yield* Runs.Runs).weights("probe-sweep"))
-        return [JSON.stringify(found), Weights.digest(weights.tensors)]
+        return [JSON.stringify(found), digestOf(weights.tensors)]
       })
   }).slice(0, 1)
 )
@@ -109,7 +109,7 @@ holds(
     train: ({ stage = "probe-sweep" }) =>
       Effect.map(
         learnt({ augment: {} }, stage),
-        ({ found, weights }) => [JSON.stringify(found), Weights.digest(weights)]
+        ({ found, weights }) => [JSON.stringify(found), digestOf(weights)]
       )
   }).slice(0, 1)
 )
@@ -166,9 +166,9 @@ describe("a sweep of probes", () => {
           whole.weights[name]!.data.forEach((value, i) => assert.closeTo(value, data[i]!, 2e-3, name))
         }
         const drawn = yield* alone({ augment: { ...square, cropScale: [0.1, 0.2] } })
-        assert.notStrictEqual(Weights.digest(drawn.weights), Weights.digest(whole.weights))
+        assert.notStrictEqual(digestOf(drawn.weights), digestOf(whole.weights))
         const mirrored = yield* alone({ augment: { ...square, flip: 1 } })
-        assert.notStrictEqual(Weights.digest(mirrored.weights), Weights.digest(whole.weights))
+        assert.notStrictEqual(digestOf(mirrored.weights), digestOf(whole.weights))
         assert.deepStrictEqual(yield* engine.memory, before)
       }))
 

@@ -11,6 +11,7 @@ import * as Exported from "../../src/studio/Exported.ts"
 import * as Opened from "../../src/studio/server/Opened.ts"
 import * as Studio from "../../src/studio/Studio.ts"
 import { CODES, HOSTILE, write } from "../e2e/atlasSample.ts"
+import { digestOf } from "../layers/weights/digestOf.ts"
 import { micro } from "../pipelines/kit.ts"
 import { ask, makeRun } from "./kit.ts"
 
@@ -171,7 +172,7 @@ describe("the atlas in the studio", () => {
         const model = { _tag: "Tokenizer", config, teacherWidth: 8 } as const
         const made = { stage: "tokenizer", configDigest: "c", dataDigest: "d", step: 1, seed: 0, model }
         const weights = Weights.make(tensors, new Weights.Provenance(made))
-        return Effect.as(Weights.write(`${root}/demo/stages/tokenizer.safetensors`, weights), Weights.digest(tensors))
+        return Effect.as(Weights.write(`${root}/demo/stages/tokenizer.safetensors`, weights), digestOf(tensors))
       }
       const page = ask(address, "/runs/demo/atlas").pipe(
         Effect.map(({ text }) => /Careful: the atlas was made of other weights[^<]*/.exec(text)?.[0])

@@ -97,7 +97,7 @@ export const look = Effect.fnUntraced(function*<A extends { readonly index: numb
   const about: LookFolder.About = {
     ...kind.about,
     network: found.provenance?.stage ?? network,
-    weights: Weights.digest(found.tensors),
+    weights: yield* Weights.digest(found.tensors),
     split: set.name,
     images: first.digest
   }

@@ -154,7 +154,7 @@ const sweepRun = Effect.fnUntraced(
     const folder = Option.isSome(given.out) ? given.out : yield* Results.runOf(given.network)
     const about: Json.Json = {
       sweep: config,
-      weights: Weights.digest(network.tensors),
+      weights: yield* Weights.digest(network.tensors),
       train: train.digest,
       validation: validation?.digest ?? null
     }

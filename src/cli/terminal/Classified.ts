@@ -24,7 +24,7 @@ export const measure = Effect.fnUntraced(function*(
 ) {
   const examined = yield* examineClassifier(classifier, sets, rule)
   const results = yield* Results.make(
-    { ...about, verb: "finetune", weights: Weights.digest(classifier.tensors) },
+    { ...about, verb: "finetune", weights: yield* Weights.digest(classifier.tensors) },
     sets,
     examined.map(({ figure }) => figure),
     examined.map(({ report }) => report)

@@ -70,22 +70,32 @@ export const keep = Effect.fnUntraced(function*(
   const { classes, json, network, out, train } = given
   const about = {
     network: found.provenance?.stage ?? found._tag.toLowerCase(),
-    weights: Weights.digest(found.tensors),
+    weights: yield* Weights.digest(found.tensors),
     train: learned.digest,
     vit: "encoder" in found.config ? found.config.encoder : found.config.vit
   }
-  const made = yield* Effect.forEach(variants, (variant) => {
-    const { config, details, figures, how, random, verb } = variant
-    const settings = { config, train, classes, ...known(how), ...details, ...recorded }
-    return Effect.all({
-      found: Results.make({ ...about, verb, settings }, held, figures),
-      random: random === undefined || randomTensors === undefined ? Effect.succeed([]) : Results.make(
-        { ...about, verb, settings, network: "random", weights: Weights.digest(randomTensors), vit: undefined },
-        held,
-        random
-      )
+  const made = yield* Effect.forEach(
+    variants,
+    Effect.fnUntraced(function*(variant) {
+      const { config, details, figures, how, random, verb } = variant
+      const settings = { config, train, classes, ...known(how), ...details, ...recorded }
+      return {
+        found: yield* Results.make({ ...about, verb, settings }, held, figures),
+        random: random === undefined || randomTensors === undefined ? [] : yield* Results.make(
+          {
+            ...about,
+            verb,
+            settings,
+            network: "random",
+            weights: yield* Weights.digest(randomTensors),
+            vit: undefined
+          },
+          held,
+          random
+        )
+      }
     })
-  })
+  )
   const folder = Option.isSome(out) ? out : yield* Results.runOf(network)
   const several = variants.length > 1
   const [first, ...more] = variants.map(({ columns, figures, random }, i) => ({

@@ -16,6 +16,7 @@
  */
 import { Effect, type FileSystem, Option, type Path, Result } from "effect"
 import * as NonFiniteValue from "../../domain/values/NonFiniteValue.ts"
+import type { Pausable } from "../../domain/values/Pausable.ts"
 import * as KnownNetworks from "../../domain/weights/KnownNetworks.ts"
 import * as Naming from "../../domain/weights/Naming.ts"
 import * as Safetensors from "../../domain/weights/Safetensors.ts"
@@ -55,10 +56,22 @@ export const make = (tensors: Tensors, provenance?: Provenance): Weights => ({
   provenance: Option.fromNullishOr(provenance)
 })
 
+/** So many bytes take about a millisecond. */
+const AT_ONCE = 2 ** 20
+
 /** Returns the SHA-256 of the arrays with their names. Equal arrays have equal digests. */
-export const digest = (tensors: Tensors): string => {
+export const digest = (tensors: Tensors): Effect.Effect<string> =>
+  Effect.suspend(() => Pauses.during(digesting(tensors)))
+
+/** Computes {@link digest}, with pauses. */
+export function* digesting(tensors: Tensors): Pausable<string> {
   const hash = Files.hasher()
-  for (const part of Safetensors.encodeParts(tensors)) hash.update(part)
+  for (const part of Safetensors.encodeParts(tensors)) {
+    for (let from = 0; from < part.length; from += AT_ONCE) {
+      hash.update(part.subarray(from, from + AT_ONCE))
+      yield
+    }
+  }
   return hash.digest("hex")
 }
 

@@ -396,7 +396,7 @@ const makeInspect = Effect.gen(function*() {
     const problem = yield* problemOf(tensors, Option.getOrUndefined(provenance)?.model)
     return {
       ...found,
-      ...(Option.isSome(provenance) ? { weightsDigest: Weights.digest(tensors) } : {}),
+      ...(Option.isSome(provenance) ? { weightsDigest: yield* Weights.digest(tensors) } : {}),
       ...(problem === undefined ? {} : { problem, uses: [] })
     }
   })

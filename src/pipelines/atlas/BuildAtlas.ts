@@ -66,11 +66,11 @@ const MOST_COUNTS = 2 ** 26
 
 const MOST_PATCHES = 2 ** 31 - 1
 
-const identityOf = (tokenizer: Tokenizer, set: ImageSet, options: AtlasOptions): AtlasIndex.Identity => {
+const identityOf = Effect.fnUntraced(function*(tokenizer: Tokenizer, set: ImageSet, options: AtlasOptions) {
   const { augment, codebook, encoder } = tokenizer.config
-  return {
+  const identity: AtlasIndex.Identity = {
     format: 1,
-    tokenizer: Weights.digest(tokenizer.tensors),
+    tokenizer: yield* Weights.digest(tokenizer.tensors),
     split: set.name,
     images: set.digest,
     imageSize: encoder.imageSize,
@@ -82,7 +82,8 @@ const identityOf = (tokenizer: Tokenizer, set: ImageSet, options: AtlasOptions):
     // A picture larger than its image shows no more.
     thumbnails: Math.min(encoder.imageSize, options.thumbnails ?? Thumbnails.SIDE)
   }
-}
+  return identity
+})
 
 /** Removes the files of an atlas. The description goes first, so that what is left is never taken for a whole one. */
 const clear = Effect.fnUntraced(function*({ fs, path }: Files.Files, folder: string) {
@@ -279,7 +280,7 @@ export const atlas = Effect.fn("patchword.atlas")(
     const { path } = outer
     const folder = path.join(directory, AtlasIndex.FOLDER)
     const { augment, codebook, encoder: { grid, imageSize, patches, patchSize } } = tokenizer.config
-    const identity = identityOf(tokenizer, set, options)
+    const identity = yield* identityOf(tokenizer, set, options)
     const most = Math.floor(MOST_PATCHES / patches)
     const reporter = yield* Progress
 

@@ -48,8 +48,8 @@ export const of = Effect.fnUntraced(function*(
     ))
   const weights = {
     tokenizer: networks.decoder.tokenizer,
-    backbone: Weights.digest(networks.backbone.tensors),
-    decoder: Weights.digest(networks.decoder.tensors)
+    backbone: yield* Weights.digest(networks.backbone.tensors),
+    decoder: yield* Weights.digest(networks.decoder.tensors)
   }
   const sampled: Sampled = { figures, weights, side: networks.decoder.imageSize, shown }
   return sampled

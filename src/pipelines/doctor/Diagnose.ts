@@ -59,11 +59,11 @@ const missing = (
 type Rows = ReadonlyArray<LogFigures.Row>
 
 /** The facts about a state for its health. */
-const aboutOf = (
+const aboutOf = Effect.fnUntraced(function*(
   { finished, network, stage, step }: RunState.RunState,
   rows: Rows,
   notes: ReadonlyArray<string> = []
-) => {
+) {
   const last = rows.at(-1)?.["step"]
   const all = typeof last === "number" && last !== step
     ? [
@@ -76,10 +76,10 @@ const aboutOf = (
     step,
     finished,
     // A stage that trains has other weights soon.
-    ...(finished ? { weights: Weights.digest(network.tensors) } : {}),
+    ...(finished ? { weights: yield* Weights.digest(network.tensors) } : {}),
     ...(all.length > 0 ? { notes: all } : {})
   }
-}
+})
 
 /** The looks at images that a diagnosis takes. Without images there is none. */
 interface Looks<E, R> {
@@ -149,7 +149,7 @@ const ofTokenizer = Effect.fnUntraced(function*<E, R>(
     }
     return `the log has ${rows.length} rows of the stage, and these need ${LogFigures.FEWEST} with such columns`
   }
-  const about = { ...aboutOf(state, rows), missing: missing(HealthFigure.TOKENIZER, found, why) }
+  const about = { ...yield* aboutOf(state, rows), missing: missing(HealthFigure.TOKENIZER, found, why) }
   return HealthReport.ofTokenizer(about, config, found)
 })
 
@@ -195,7 +195,7 @@ const ofBackbone = Effect.fnUntraced(function*<E, R>(
       ? "these need images (--images)"
       : `the log has ${rows.length} rows of the stage, and these need ${LogFigures.FEWEST_OF_PRETRAINING} with such columns`
   const notes = otherTokenizer(taughtBy, held)
-  const about = { ...aboutOf(state, rows, notes), missing: missing(HealthFigure.BACKBONE, found, why) }
+  const about = { ...yield* aboutOf(state, rows, notes), missing: missing(HealthFigure.BACKBONE, found, why) }
   return HealthReport.ofBackbone(about, model.config, found)
 })
 

@@ -35,7 +35,7 @@ export const encodeShards = Effect.fn("patchword.encodeShards")(
     const work: SharedWork.Work = {
       shards: Math.ceil(set.length / images),
       about: {
-        tokenizer: Weights.digest(tokenizer.tensors),
+        tokenizer: yield* Weights.digest(tokenizer.tensors),
         images: set.digest,
         imageSize,
         imagesOfShard: images,

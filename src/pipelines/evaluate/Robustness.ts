@@ -125,7 +125,7 @@ export const robustness = Effect.fn("patchword.robustness")(
     const kept = Option.isNone(folder) ? [] : yield* Results.read(folder.value)
     // Sets are loaded one after another, and mostly have one size.
     const opened = yield* RcMap.make({ lookup: (images: number) => Logits.open(classifier, images) })
-    const weights = Weights.digest(tensors)
+    const weights = yield* Weights.digest(tensors)
     const told = new Set<string>()
     return yield* Effect.forEach(
       tests,

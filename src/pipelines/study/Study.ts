@@ -195,7 +195,7 @@ const running = Effect.fnUntraced(function*<E>(
       const [seen, held] = yield* features(from as Backbone, [train, test], preset.probe)
       const { figures, l2 } = yield* probe(preset.probe, { train: seen!, tests: [held!] })
       const settings = { config: Stage.toJson(ProbeConfig, preset.probe), l2 }
-      const weights = Weights.digest(from.tensors)
+      const weights = yield* Weights.digest(from.tensors)
       const unit = StudyWork.unit(work, "pretrain")!
       yield* found("probe", yield* save(unit, { verb: "probe", network: "pretrain", weights, settings }, figures))
     }
@@ -205,7 +205,7 @@ const running = Effect.fnUntraced(function*<E>(
       const classifier = yield* within(unit, finetune(config, from, more))
       const figures = yield* evaluateClassifier(classifier, [test])
       const settings = { config: Stage.toJson(FinetuneConfig, config) }
-      const weights = Weights.digest(classifier.tensors)
+      const weights = yield* Weights.digest(classifier.tensors)
       yield* found("finetune", yield* save(unit, { verb: "finetune", network: "finetune", weights, settings }, figures))
     }
     return Object.fromEntries(wanted) as StudyReport.Figures

@@ -69,16 +69,21 @@ export const checkTokenizer = (
   network: OtherTokenizer["network"],
   expected: string,
   tokenizer: Pick<Tokenizer.Tokenizer, "tensors">
-): Effect.Effect<void, OtherTokenizer> => {
-  const found = Weights.digest(tokenizer.tensors)
-  return expected === found ? Effect.void : Effect.fail(new OtherTokenizer({ network, expected, found }))
-}
+): Effect.Effect<void, OtherTokenizer> =>
+  Effect.flatMap(
+    Weights.digest(tokenizer.tensors),
+    (found) => expected === found ? Effect.void : Effect.fail(new OtherTokenizer({ network, expected, found }))
+  )
 
-/** Describes a decoder for the codes of a tokenizer. */
-export const describe = (config: DecoderConfig, tokenizer: Tokenizer.Tokenizer): Described => {
+/** Describes a decoder for the codes of a tokenizer with the given digest. */
+export const describe = (
+  config: DecoderConfig,
+  tokenizer: Pick<Tokenizer.Tokenizer, "config">,
+  digest: string
+): Described => {
   const { codebook, encoder: { imageSize, patchSize } } = tokenizer.config
   const { dim: codeWidth, size: codes } = codebook
-  return { config, imageSize, patchSize, codes, codeWidth, tokenizer: Weights.digest(tokenizer.tensors) }
+  return { config, imageSize, patchSize, codes, codeWidth, tokenizer: digest }
 }
 
 /** Returns the sizes of a decoder. */

@@ -20,7 +20,7 @@ export interface StageDigest {
 
 /** Reads a file of weights, and computes their digest. */
 export const ofFile = (file: string): Effect.Effect<string, Weights.WeightsError, Io> =>
-  Effect.map(Weights.read(file, { anyNumber: true }), ({ tensors }) => Weights.digest(tensors))
+  Effect.flatMap(Weights.read(file, { anyNumber: true }), ({ tensors }) => Weights.digest(tensors))
 
 /** Computes the digests of all finished stages of a run. `digestOf` may keep those of files that have not changed. */
 export const of = Effect.fnUntraced(function*(

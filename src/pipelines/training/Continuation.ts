@@ -213,7 +213,7 @@ const found = Effect.fnUntraced(function*(
       stage,
       step: taken,
       state: step === "finished" ? "finished" : "checkpoint",
-      digest: Weights.digest(weights),
+      digest: yield* Weights.digest(weights),
       schedule
     },
     updates,

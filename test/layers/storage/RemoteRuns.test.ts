@@ -18,10 +18,10 @@ import * as Results from "../../../src/layers/run/Results.ts"
 import * as Runs from "../../../src/layers/run/Runs.ts"
 import * as RemoteRuns from "../../../src/layers/storage/RemoteRuns.ts"
 import * as S3 from "../../../src/layers/storage/S3.ts"
-import * as Weights from "../../../src/layers/weights/Weights.ts"
 import { filesOf } from "../run/files.ts"
 import { config, snapshot, stage, unflushed } from "../run/snapshot.ts"
 import { stopsOf } from "../run/stops.ts"
+import { digestOf } from "../weights/digestOf.ts"
 import { serve, type Server } from "./s3Server.ts"
 import { Endpoint, onServers } from "./servers.ts"
 
@@ -274,8 +274,8 @@ describe("Runs on object storage", () => {
       yield* opened(Effect.gen(function*() {
         const { read } = yield* Checkpoints.Checkpoints
         assert.strictEqual(
-          Weights.digest((yield* read(stage, 1)).weights),
-          Weights.digest(saved(1, "first", numbers).weights)
+          digestOf((yield* read(stage, 1)).weights),
+          digestOf(saved(1, "first", numbers).weights)
         )
       }))
       assert.include((yield* stored)["log.jsonl"], "\"first\"")
@@ -516,8 +516,8 @@ describe("A run on", () =>
               const { read, steps } = yield* Checkpoints.Checkpoints
               assert.deepStrictEqual(yield* steps(stage), [1, 2])
               assert.strictEqual(
-                Weights.digest((yield* read(stage, 1)).weights),
-                Weights.digest(saved(1, "first", numbers).weights)
+                digestOf((yield* read(stage, 1)).weights),
+                digestOf(saved(1, "first", numbers).weights)
               )
             }))
             assert.strictEqual((yield* stored)["log.jsonl"]!.split("\n").length, 3)

@@ -77,13 +77,14 @@ const evaluate = RunPlace.command("evaluate", { decoder: "measured", tokenizer: 
       const sets = yield* Effect.forEach(given.tests, (yield* Images).load)
       yield* ImagesFlags.checkDivision(provenance, sets)
       const figures = yield* Effect.forEach(sets, (set) => evaluateDecoder(decoder, tokenizer, set))
+      const weights = yield* Weights.digest(decoder.tensors)
       const results = yield* Effect.forEach(figures, (found, i) =>
         FidelityResults.make({
           verb: "decoder",
           network: provenance.stage,
           ...found,
           digests: {
-            decoder: Weights.digest(decoder.tensors),
+            decoder: weights,
             tokenizer: decoder.tokenizer,
             images: sets[i]!.digest
           },
