@@ -64,7 +64,14 @@ describe("signals", () => {
   it.concurrent.each([
     [["predict"], /^SIGTERM: patchword stops after the images/],
     [["tokenizer", "cache"], /^SIGTERM: .*keeps the features/],
-    [["tokenizer", "train"], /^SIGTERM: .*keeps the steps/]
+    [["tokenizer", "train"], /^SIGTERM: .*keeps the steps/],
+    [["tokenizer", "evaluate"], /^SIGTERM: patchword stops after the images/],
+    [["decoder", "train"], /^SIGTERM: .*keeps the steps/],
+    [["study", "table6"], /^SIGTERM: .*keeps the steps/],
+    [["jobs", "worker"], /^SIGTERM: .*gives its job back/],
+    [["jobs", "show", "3"], /^SIGTERM: patchword stops\n$/],
+    [["jobs", "follow", "3"], /^SIGTERM: patchword stops\n$/],
+    [["pull", "someone/beit"], /^SIGTERM: patchword stops\n$/]
   ])("speak of what %s keeps", async (words, said) => {
     const { child, end } = await begun("never", ...words)
     child.kill("SIGTERM")

@@ -36,7 +36,8 @@ const ATLAS: Stop = {
   lost: "; the images since the last saved state are then scanned again",
   resumes: true
 }
-const OTHER: Stop = { first: "stops after the images at hand", lost: "", resumes: false }
+const IMAGES: Stop = { first: "stops after the images at hand", lost: "", resumes: false }
+const OTHER: Stop = { first: "stops", lost: "", resumes: false }
 
 const WORKER: Stop = {
   first: "stops at the next step, keeps a checkpoint and gives its job back",
@@ -49,18 +50,31 @@ const STUDIO: Stop = { first: "stops showing the pages", lost: "", resumes: fals
 const VERBS: Readonly<Record<string, Stop>> = {
   atlas: ATLAS,
   demo: TRAINING,
+  tokenizer: TRAINING,
+  "tokenizer cache": CACHE,
+  "tokenizer evaluate": IMAGES,
   pretrain: TRAINING,
   finetune: TRAINING,
   segment: TRAINING,
-  studio: STUDIO
+  decoder: TRAINING,
+  "decoder evaluate": IMAGES,
+  study: TRAINING,
+  evaluate: IMAGES,
+  probe: IMAGES,
+  knn: IMAGES,
+  robustness: IMAGES,
+  predict: IMAGES,
+  encode: IMAGES,
+  features: IMAGES,
+  complete: IMAGES,
+  attention: IMAGES,
+  pca: IMAGES,
+  doctor: IMAGES,
+  studio: STUDIO,
+  "jobs worker": WORKER
 }
 
-const stopOf = ([verb = "", below]: ReadonlyArray<string>): Stop =>
-  verb === "jobs" && below === "worker"
-    ? WORKER
-    : verb === "tokenizer"
-    ? below === "cache" ? CACHE : TRAINING
-    : VERBS[verb] ?? OTHER
+const stopOf = ([verb = "", below]: ReadonlyArray<string>): Stop => VERBS[`${verb} ${below}`] ?? VERBS[verb] ?? OTHER
 
 // A store's address can have a password, which does not belong on a screen.
 const masked = (word: string): string => word.replace(/(:\/\/[^\s/:@]*):[^\s/@]*@/, "$1:***@")
