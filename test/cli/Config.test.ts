@@ -91,7 +91,7 @@ describe("patchword config", () => {
       const { keys } = (yield* found("config", ...flags)) as unknown as { readonly keys: ReadonlyArray<Key> }
       const of = (key: string) => keys.find((one) => one.key === key)!
       assert.deepInclude(of("pretrain.optimizer.lr"), { value: 0.004, from: at("over.yaml") })
-      assert.deepInclude(of("pretrain.optimizer.batchSize"), { value: 64, from: "preset tiny" })
+      assert.deepInclude(of("pretrain.optimizer.batchSize"), { value: 64, from: at("over.yaml") })
       assert.deepInclude(of("pretrain.optimizer.unit"), { value: "epochs", from: "--set" })
       assert.deepInclude(of("pretrain.optimizer.duration"), { value: 9, from: "--set" })
       assert.deepInclude(of("pretrain.seed"), { value: 3, from: "--seed" })
@@ -101,5 +101,29 @@ describe("patchword config", () => {
       const text = yield* said("config", ...flags)
       assert.include(text, "    # Peak learning rate, for all images of an update.\n    lr: 0.004 # ")
       assert.include(text, "    # accumulate: not set\n")
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("tell the flag that gives a value, also if that is the former one", () =>
+    Effect.gen(function*() {
+      const plain = yield* found("config", "--preset", "tiny")
+      const { optimizer } = (plain.config as unknown as Schema.Codec.Encoded<typeof Preset>).pretrain
+      const given = [
+        `pretrain.optimizer.${optimizer.unit}=${optimizer.duration}`,
+        `pretrain.optimizer.lr=${optimizer.lr}`
+      ]
+      const sets = given.flatMap((one) => ["--set", one])
+      const { config, keys } = yield* found("config", "--preset", "tiny", "--seed", "0", ...sets)
+      assert.deepStrictEqual(config, plain.config)
+      const told = (keys as unknown as ReadonlyArray<Key>).filter(({ from }) => from.startsWith("--"))
+      assert.deepStrictEqual(
+        told.filter(({ key }) => key.startsWith("pretrain.")).map(({ from, key }) => `${key} ${from}`).toSorted(),
+        [
+          "pretrain.optimizer.duration --set",
+          "pretrain.optimizer.lr --set",
+          "pretrain.optimizer.unit --set",
+          "pretrain.seed --seed"
+        ]
+      )
+      assert.include(told.map(({ key }) => key), "tokenizer.seed")
     }).pipe(Effect.provide(NodeServices.layer)))
 })

@@ -4,6 +4,7 @@ import { Command } from "effect/cli"
 import * as ConfigKeys from "../../domain/config/ConfigKeys.ts"
 import * as Origins from "../../domain/config/Origins.ts"
 import { Preset } from "../../domain/config/Preset.ts"
+import * as TrainingLength from "../../domain/config/TrainingLength.ts"
 import * as Json from "../../domain/values/Json.ts"
 import * as ConfigFlags from "../flags/ConfigFlags.ts"
 import * as Flags from "../flags/Flags.ts"
@@ -16,6 +17,9 @@ interface Line {
   readonly value: Json.Json | undefined
   readonly from: string
 }
+
+const pathsOf = (changes: Json.Json): ReadonlyArray<string> =>
+  Origins.leaves(changes).flatMap(([path]) => TrainingLength.stored(path))
 
 const at = (config: Json.Json, path: ReadonlyArray<string>): Json.Json | undefined =>
   path.reduce<Json.Json | undefined>((value, key) => Json.isObject(value) ? value[key] : undefined, config)
@@ -49,7 +53,8 @@ export const config = Command.make(
     Effect.gen(function*() {
       const layers = yield* Effect.forEach(
         yield* ConfigFlags.layered(given),
-        ({ name, preset }) => Effect.map(ConfigFlags.toJson(preset), (value) => ({ name, value }))
+        ({ changes = [], name, preset }) =>
+          Effect.map(ConfigFlags.toJson(preset), (value) => ({ name, value, given: changes.flatMap(pathsOf) }))
       )
       const whole = layers.at(-1)!.value
       const lines = linesOf(whole, Origins.of(layers))

@@ -78,6 +78,8 @@ export const presetName = ({ preset }: Pick<ConfigFlags, "preset">): Effect.Effe
 export interface Layer {
   readonly name: string
   readonly preset: Preset
+  /** The changes that the source asks for. */
+  readonly changes?: ReadonlyArray<Json.Json>
 }
 
 const named = Effect.fnUntraced(function*(given: ConfigFlags) {
@@ -130,6 +132,7 @@ export const layered = Effect.fnUntraced(function*(given: ConfigFlags, start?: L
     const merged = Config.merge(Preset, name)(preset, ...changes)
     layers.push({
       name,
+      changes,
       preset: yield* name === "--set" ? Effect.mapError(merged, lacking(preset, changes)) : merged
     })
   })

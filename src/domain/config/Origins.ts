@@ -16,6 +16,8 @@ import * as Json from "../values/Json.ts"
 export interface Layer {
   readonly name: string
   readonly value: Json.Json
+  /** The dot-joined paths that the source names, also where it gives the former value again. */
+  readonly given?: ReadonlyArray<string>
 }
 
 /** Lists the values of an object, at every depth, by their dot-joined paths. An object without members is a value. */
@@ -24,13 +26,19 @@ export const leaves = (value: Json.Json, path = ""): ReadonlyArray<readonly [pat
     ? Object.entries(value).flatMap(([key, member]) => leaves(member, path === "" ? key : `${path}.${key}`))
     : [[path, value]]
 
-/** Returns the name of the layer that set the value of each path of the last layer. Layers are in the order of their changes. */
+/** Returns the name of the layer that last set the value of each path of the last layer. Layers are in the order of their changes. */
 export const of = (layers: ReadonlyArray<Layer>): ReadonlyMap<string, string> => {
-  const tables = layers.map(({ name, value }) => ({ name, table: new Map(leaves(value)) }))
+  const tables = layers.map(({ given, name, value }) => ({
+    name,
+    table: new Map(leaves(value)),
+    given: new Set(given)
+  }))
   const last = tables.at(-1)?.table ?? new Map<string, Schema.Json>()
   return new Map([...last].map(([path, value]) => {
-    const same = tables.findLastIndex(({ table }) => !equal(table.get(path), value))
-    return [path, tables[same + 1]!.name]
+    const setting = tables.findLastIndex(({ given }, index) =>
+      given.has(path) || !equal(tables[index - 1]?.table.get(path), value)
+    )
+    return [path, tables[setting]!.name]
   }))
 }
 

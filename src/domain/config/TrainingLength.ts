@@ -29,6 +29,17 @@ const WARMUPS = ["warmupEpochs", "warmupSteps"] as const
 /** The names of {@link Said}. */
 export const names: ReadonlyArray<string> = [...LENGTHS, ...WARMUPS]
 
+/** Returns the paths of the stored values that are set by a path whose last key may be one of {@link names}. */
+export const stored = (path: string): ReadonlyArray<string> => {
+  const place = path.slice(0, path.lastIndexOf(".") + 1)
+  const word = path.slice(place.length)
+  return LENGTHS.some((name) => name === word)
+    ? [`${place}unit`, `${place}duration`]
+    : WARMUPS.some((name) => name === word)
+    ? [`${place}warmup`, `${place}warmupUnit`]
+    : [path]
+}
+
 type Members = { readonly [key: string]: Json.Json | undefined }
 
 /** The stored form of a length, or the problem of a key. */
