@@ -21,10 +21,12 @@ import {
   Effect,
   type FileSystem,
   Layer,
+  Option,
   type Path,
   Predicate,
   Redacted,
   Schedule,
+  Schema,
   type Scope
 } from "effect"
 import * as Migrator from "effect/sql/Migrator"
@@ -49,13 +51,26 @@ const SCHEME = /^postgres(?:ql)?:/
 /** Returns the kind of a store from its name. */
 export const kindOf = (place: string): Kind => SCHEME.test(place) ? "postgres" : "folder"
 
+const decoded = Schema.decodeOption(Schema.StringFromUriComponent)
+
+const ENCODED = "in a user or a password, write % as %25, # as %23, / as %2F, ? as %3F and @ as %40"
+
+/** Tells why an address would not be read as it is meant, without a part of it. */
+const misread = (address: string): Option.Option<string> => {
+  if (Option.isNone(decoded(address))) return Option.some("a % that begins no character")
+  if (address.includes("#")) return Option.some("a #")
+  const [, slash, sign = slash] = /^[^:]+:\/\/[^/?]*(?:(\/)[^?]*|(\?)[^=]*)@/.exec(address) ?? []
+  if (sign !== undefined) return Option.some(`a ${sign} before the @`)
+  return URL.canParse(address) ? Option.none() : Option.some("an address that is none")
+}
+
 /** Returns the name of a store without its password, and without other options of the address. */
 export const show = (place: string): string => {
   if (kindOf(place) === "folder") return place
-  const url = URL.canParse(place) ? new URL(place) : undefined
-  return url === undefined
-    ? "postgres"
-    : `${url.protocol}//${url.username && `${url.username}@`}${url.host}${url.pathname}`
+  // What comes before an @ may be a password.
+  if (Option.isSome(misread(place)) || /\/\/[^/?]*[/?].*@/s.test(place)) return "postgres"
+  const { host, pathname, protocol, username } = new URL(place)
+  return `${protocol}//${username && `${username}@`}${host}${pathname}`
 }
 
 /** The versions that patchword is tested with. */
@@ -144,7 +159,7 @@ export const unreachable = (cause: unknown): Unreachable => {
       : []
   )
   const text = told.at(-1) ?? "no answer"
-  return new Unreachable({ problem: text.split("\n", 1)[0]!.replaceAll(/\/\/[^\s@/]*@/g, "//") })
+  return new Unreachable({ problem: text.split("\n", 1)[0]!.replaceAll(/\/\/[^\s/]*@/g, "//") })
 }
 
 const connected = (options: object) =>
@@ -247,9 +262,9 @@ const make = Effect.fnUntraced(function*(
   const kind = kindOf(text)
   const name = show(text)
   const opened = Effect.gen(function*() {
-    if (text === "" || kind === "postgres" && !URL.canParse(text)) {
-      return yield* new StoreInvalid({ problem: text === "" ? "got nothing" : "got an address that is none" })
-    }
+    if (text === "") return yield* new StoreInvalid({ problem: "got nothing" })
+    const sign = kind === "postgres" ? misread(text) : Option.none()
+    if (Option.isSome(sign)) return yield* new StoreInvalid({ problem: `got ${sign.value}`, advice: ENCODED })
     return yield* migrated(
       kind === "postgres" ? yield* connected({ url: place, ...CONNECT }) : yield* folder(text, options)
     )

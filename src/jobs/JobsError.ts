@@ -19,13 +19,16 @@ export class PackageMissing extends TaggedError<PackageMissing>()("PackageMissin
 }
 
 /** The name of a store is neither an address of PostgreSQL nor a folder. */
-export class StoreInvalid extends TaggedError<StoreInvalid>()("StoreInvalid", { problem: Schema.String }) {
+export class StoreInvalid extends TaggedError<StoreInvalid>()("StoreInvalid", {
+  problem: Schema.String,
+  advice: Schema.optionalKey(Schema.String)
+}) {
   override readonly [Runtime.errorExitCode] = 64
   get finding() {
     return `expected postgres://USER@HOST:PORT/DATABASE or a folder, ${this.problem}`
   }
   get remedy() {
-    return "correct the name of the store"
+    return this.advice ?? "correct the name of the store"
   }
 }
 

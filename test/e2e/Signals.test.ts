@@ -25,6 +25,13 @@ describe("signals", () => {
     }
   )
 
+  it.concurrent("tell no password", async () => {
+    const { child, end } = await begun("nothing", "jobs", "worker", "--store", "postgres://me:p@secret@db/jobs")
+    child.kill("SIGTERM")
+    const { stderr } = await end
+    assert.include(stderr, "this goes on: patchword jobs worker --store 'postgres://me:***@db/jobs'")
+  })
+
   it.concurrent("do not hide that a state could not be saved", async () => {
     const { child, end } = await begun("lost", "demo")
     child.kill("SIGTERM")

@@ -77,7 +77,7 @@ const VERBS: Readonly<Record<string, Stop>> = {
 const stopOf = ([verb = "", below]: ReadonlyArray<string>): Stop => VERBS[`${verb} ${below}`] ?? VERBS[verb] ?? OTHER
 
 // A store's address can have a password, which does not belong on a screen.
-const masked = (word: string): string => word.replace(/(:\/\/[^\s/:@]*):[^\s/@]*@/, "$1:***@")
+const masked = (word: string): string => word.replace(/(:\/\/[^\s/:@]*):[^\s/]*@/, "$1:***@")
 
 const quoted = (word: string): string => /^[\w@%+=:,./~-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 
