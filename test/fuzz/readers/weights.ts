@@ -89,7 +89,7 @@ export const safetensors: Reader = {
 const storage = (key: string, type = "Float", length = 6): Torch.Storage => ({
   key,
   type,
-  data: new Uint8Array(length * 4),
+  data: new Uint8Array(Math.min(length, 6) * 4),
   length
 })
 
