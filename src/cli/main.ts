@@ -15,7 +15,7 @@ Program.run(words, Output.orLost, launched && { as: launched, stop: stop.signal 
   Effect.provide(NodeServices.layer),
   // Rank 0 decides after which step all of them stop.
   Signals.runMain(words, {
-    ...(launched && { ranks: launched.size }),
+    ...(launched && { ranks: `${launched.start} -n ${launched.size}` }),
     ...(launched && launched.rank > 0 && { instead: () => stop.abort() })
   })({ disableErrorReporting: true })
 )

@@ -11,17 +11,47 @@ describe("the rank of a process", () => {
       rank: 1,
       size: 3,
       local: 2,
-      launcher: "mpich"
+      launcher: "mpich",
+      start: "mpiexec"
     }],
     [
       "Open MPI",
       { OMPI_COMM_WORLD_RANK: "0", OMPI_COMM_WORLD_SIZE: "2", OMPI_COMM_WORLD_LOCAL_SIZE: "1", PMIX_RANK: "0" },
-      { rank: 0, size: 2, local: 1, launcher: "openmpi" }
+      { rank: 0, size: 2, local: 1, launcher: "openmpi", start: "mpiexec" }
     ],
     [
       "srun",
-      { SLURM_PROCID: "5", SLURM_STEP_NUM_TASKS: "8", SLURM_STEP_TASKS_PER_NODE: "4(x2)" },
-      { rank: 5, size: 8, local: 4, launcher: "slurm" }
+      { SLURM_PROCID: "5", SLURM_STEP_NUM_TASKS: "8", SLURM_STEP_TASKS_PER_NODE: "4(x2)", SLURM_NODEID: "1" },
+      { rank: 5, size: 8, local: 4, launcher: "slurm", start: "srun" }
+    ],
+    [
+      "srun with the variables of MPICH",
+      {
+        PMI_RANK: "6",
+        PMI_SIZE: "7",
+        SLURM_PROCID: "6",
+        SLURM_STEP_NUM_TASKS: "7",
+        SLURM_STEP_TASKS_PER_NODE: "3(x2),1",
+        SLURM_NODEID: "2"
+      },
+      { rank: 6, size: 7, local: 1, launcher: "mpich", start: "srun" }
+    ],
+    [
+      "mpiexec in a job of Slurm",
+      {
+        PMI_RANK: "2",
+        PMI_SIZE: "4",
+        MPI_LOCALNRANKS: "2",
+        SLURM_PROCID: "1",
+        SLURM_STEP_NUM_TASKS: "2",
+        SLURM_STEP_TASKS_PER_NODE: "1(x2)"
+      },
+      { rank: 2, size: 4, local: 2, launcher: "mpich", start: "mpiexec" }
+    ],
+    [
+      "srun without the list of machines",
+      { SLURM_PROCID: "1", SLURM_STEP_NUM_TASKS: "2" },
+      { rank: 1, size: 2, local: 2, launcher: "slurm", start: "srun" }
     ],
     ["a script of sbatch", { SLURM_PROCID: "0", SLURM_NTASKS: "8" }, undefined],
     ["mpiexec of one process", { PMI_RANK: "0", PMI_SIZE: "1" }, undefined],
@@ -31,7 +61,7 @@ describe("the rank of a process", () => {
   const said = Effect.fnUntraced(function*(rank: number, ...words: ReadonlyArray<string>) {
     const lines: Array<string> = []
     const say = (...values: ReadonlyArray<unknown>) => void lines.push(values.join(" "))
-    const as = { rank, size: 2, local: 2, launcher: "mpich" } as const
+    const as = { rank, size: 2, local: 2, launcher: "mpich", start: "mpiexec" } as const
     const exit = yield* Program.run(words, (self) => self, { as, stop: new AbortController().signal }).pipe(
       Effect.provideService(Console.Console, { ...globalThis.console, log: say, error: say }),
       Effect.exit

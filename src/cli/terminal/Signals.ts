@@ -98,8 +98,8 @@ const say = (text: string): void => {
 interface Several {
   /** Is called in place of an interruption. */
   readonly instead?: () => void
-  /** The number of ranks. */
-  readonly ranks?: number
+  /** The words that start as many ranks. */
+  readonly ranks?: string
 }
 
 /** Runs the program of a command line as that of the process. */
@@ -132,7 +132,7 @@ export const runMain = (words: ReadonlyArray<string>, { instead, ranks }: Severa
         const ended = stopped ? CODES[received!] : code
         if (stopped && resumes) {
           say(
-            `this goes on: ${ranks === undefined ? "" : `mpiexec -n ${ranks} `}${
+            `this goes on: ${ranks === undefined ? "" : `${ranks} `}${
               commandOf(words, process.env["npm_lifecycle_event"])
             }`
           )

@@ -26,7 +26,7 @@ export class OtherLauncher extends TaggedError<OtherLauncher>()("OtherLauncher",
     return `${this.started} ranks were started, but ${this.library} finds ${this.found}`
   }
   get remedy() {
-    return "start the ranks with the mpiexec of that library, or name the library of the program that starts them"
+    return "start the ranks with the mpiexec of that library, or with srun --mpi=pmi2, or name the library of the program that starts them"
   }
 }
 
