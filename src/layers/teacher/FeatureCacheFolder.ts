@@ -50,12 +50,19 @@ export const Walk = Schema.Struct({
 })
 export type Walk = typeof Walk.Type
 
+/** Returns the number of images of all shards. */
+export const images = (shards: ReadonlyArray<Shard>): number => shards.reduce((sum, { images }) => sum + images, 0)
+
 /** The list of shards, with the properties of their features. */
 export const Manifest = Json.text(
   Schema.Struct({
     format: Schema.Literal(1),
     about: About,
-    shards: Schema.Array(Shard),
+    shards: Schema.Array(Shard).check(
+      Schema.makeFilter((shards) => Number.isSafeInteger(images(shards)), {
+        expected: "at most 2^53 - 1 images in all"
+      })
+    ),
     walks: Schema.Record(Schema.String, Walk)
   }),
   { space: 2 }

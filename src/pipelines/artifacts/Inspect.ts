@@ -32,7 +32,7 @@ import * as Notes from "../../layers/run/Notes.ts"
 import * as Results from "../../layers/run/Results.ts"
 import { Environment, evaluationsOf, Row, Unreadable } from "../../layers/run/Runs.ts"
 import { MANIFEST } from "../../layers/teacher/FeatureCacheError.ts"
-import { About, Manifest } from "../../layers/teacher/FeatureCacheFolder.ts"
+import * as FeatureCacheFolder from "../../layers/teacher/FeatureCacheFolder.ts"
 import * as Weights from "../../layers/weights/Weights.ts"
 import * as AtlasCheck from "../atlas/AtlasCheck.ts"
 import { AtlasDamaged, NoAtlas } from "../atlas/AtlasError.ts"
@@ -143,7 +143,7 @@ export const CheckpointFolder = Schema.TaggedStruct("Checkpoint", {
 /** A cache of a teacher's features. */
 export const CacheFolder = Schema.TaggedStruct("FeatureCache", {
   path: Schema.String,
-  ...About.fields,
+  ...FeatureCacheFolder.About.fields,
   images: Schema.Int,
   shards: Schema.Int,
   uses: Uses
@@ -442,13 +442,13 @@ const makeInspect = Effect.gen(function*() {
 
   const cache = Effect.fnUntraced(function*(given: string) {
     const text = yield* Effect.option(files.readText(path.join(given, MANIFEST)))
-    const found = Option.flatMap(text, Schema.decodeOption(Manifest))
+    const found = Option.flatMap(text, Schema.decodeOption(FeatureCacheFolder.Manifest))
     if (Option.isNone(found)) return undefined
     const { about, shards } = found.value
     return CacheFolder.make({
       path: given,
       ...about,
-      images: shards.reduce((sum, { images }) => sum + images, 0),
+      images: FeatureCacheFolder.images(shards),
       shards: shards.length,
       uses: [`teacher of a tokenizer (--teacher cache:${given})`]
     })

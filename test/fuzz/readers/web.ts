@@ -121,7 +121,7 @@ const serve = (): Promise<Server> =>
       } catch {
         response.writeHead(known, "said")
       }
-      response.end(known === 204 || known === 304 ? undefined : String(body))
+      response.end(known === 204 || known === 304 ? undefined : typeof body === "string" ? body : "")
     })
     server.unref()
     server.listen(0, "127.0.0.1", () => resolve(server))
