@@ -56,6 +56,9 @@ export const fitting = (
     sql`(NOT gpu OR ${gpu})`
   ])
 
+/** So many seconds pass until a job is claimed again that was given back because others use its folder. */
+export const PAUSE = 15
+
 /**
  * Claims the oldest waiting job that fits. `choose` gives the number of its next execution, or nothing to leave it. Several workers
  * may ask at once: each gets another job.
@@ -73,14 +76,14 @@ export const claim = Effect.fnUntraced(function*<E, R>(
   return yield* sql.withTransaction(Effect.gen(function*() {
     const [row] = yield* sql<Row>`
       SELECT ${columns(sql)} FROM patchword_jobs
-      WHERE state = 'waiting' AND ${fitting(sql, { workflows, offer })}
+      WHERE state = 'waiting' AND (not_before IS NULL OR not_before <= now()) AND ${fitting(sql, { workflows, offer })}
       ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED`
     if (row === undefined) return Option.none()
     const found = waiting(row)
     const execution = yield* choose(found)
     if (Option.isNone(execution)) return Option.none()
     yield* sql`UPDATE patchword_jobs SET state = 'running', execution = ${execution.value}, begun = false, worker = ${worker},
-      started = coalesce(started, now()), updated = now() WHERE id = ${row.id}`
+      waits_for = NULL, not_before = NULL, started = coalesce(started, now()), updated = now() WHERE id = ${row.id}`
     return Option.some({ ...found, execution: execution.value })
   }))
 })
@@ -95,6 +98,15 @@ export const forgotten = Effect.fnUntraced(
     return rows.map(waiting)
   }
 )
+
+/** Tests whether jobs of these kinds run, as far as the store knows. */
+export const areRunning = (sql: SqlClient, workflows: ReadonlyArray<string>) =>
+  Effect.map(
+    sql`SELECT id FROM patchword_jobs WHERE state IN ('running', 'cancelling') AND ${
+      sql.in("workflow", workflows)
+    } LIMIT 1`,
+    (rows) => rows.length > 0
+  )
 
 /** A stage that is taken: the number of the taking, the state of the job, and what it needs. */
 export interface Taken {
@@ -165,11 +177,19 @@ export const done = (sql: SqlClient, { index, job }: At, number: number) =>
   }, released = true, updated = now() WHERE id = ${job} AND taken = ${number}`
 
 /**
- * Gives a job back, so that another worker takes it. A job that is being cancelled is cancelled by that. It is `lost` if another
- * worker may still write to its folder.
+ * Gives a job back, so that another worker takes it: at once, or, if it waits for something, {@link PAUSE} seconds later. A job that is being
+ * cancelled is cancelled by that. It is `lost` if another worker may still write to its folder.
  */
-export const giveBack = (sql: SqlClient, { execution, job }: Execution, { lost }: Pick<Taken, "lost">) =>
-  sql`UPDATE patchword_jobs SET updated = now(), worker = NULL, released = ${!lost},
+export const giveBack = (
+  sql: SqlClient,
+  { execution, job }: Execution,
+  { lost }: Pick<Taken, "lost">,
+  waits: Option.Option<string> = Option.none()
+) =>
+  sql`UPDATE patchword_jobs SET updated = now(), worker = NULL, released = ${!lost}, waits_for = ${
+    Option.getOrNull(waits)
+  },
+    not_before = CASE WHEN ${Option.isSome(waits)} THEN now() + make_interval(secs => ${PAUSE}) END,
     state = CASE state WHEN 'cancelling' THEN 'cancelled' ELSE 'waiting' END,
     ended = CASE state WHEN 'cancelling' THEN now() END
     WHERE id = ${job} AND execution = ${execution} AND state IN ('running', 'cancelling')`

@@ -72,6 +72,8 @@ export const Job = Schema.Struct({
   /** The number of times that a worker took a stage of it. */
   taken: Schema.Int,
   progress: Schema.NullOr(Reported),
+  /** A waiting job was given back for this, and is tried again a little later. */
+  waits: Schema.NullOr(Schema.String),
   failure: Schema.NullOr(Failure),
   submitted: Schema.Finite,
   started: Schema.NullOr(Schema.Finite),

@@ -140,6 +140,10 @@ const migrations = Migrator.fromRecord({
     // A helper that was killed is not heard of any more.
     yield* sql`CREATE VIEW patchword_helping AS
       SELECT job, worker FROM patchword_helpers WHERE seen > now() - interval '10 seconds'`
+  }),
+  "0003_pauses": Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    yield* sql`ALTER TABLE patchword_jobs ADD COLUMN waits_for text, ADD COLUMN not_before timestamptz`
   })
 })
 

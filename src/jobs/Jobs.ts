@@ -73,6 +73,7 @@ const make = Effect.gen(function*() {
 
   const columns = sql.literal(
     "id, workflow, title, state, stages, done, engine, gpu, memory_gib, worker, workers, taken, progress, failure, " +
+      "CASE state WHEN 'waiting' THEN waits_for END AS waits, " +
       "array_to_json(ARRAY(SELECT worker FROM patchword_helping WHERE job = id ORDER BY worker))::text AS helpers, " +
       ["submitted", "started", "updated", "ended"].map((at) => `extract(epoch from ${at})::float8 AS ${at}`).join(", ")
   )
@@ -117,7 +118,9 @@ const make = Effect.gen(function*() {
       return yield* changed(id, rows, "waiting or running")
     }, wrapped),
     resume: Effect.fn("patchword.Jobs.resume")(function*(id: number) {
-      const rows = yield* sql`UPDATE patchword_jobs SET updated = now(), state = 'waiting', ended = NULL, failure = NULL
+      const rows =
+        yield* sql`UPDATE patchword_jobs SET updated = now(), state = 'waiting', ended = NULL, failure = NULL, not_before = NULL,
+        waits_for = NULL
         WHERE id = ${id} AND state IN ('cancelled', 'failed') RETURNING id`
       return yield* changed(id, rows, "cancelled or failed")
     }, wrapped),

@@ -11,7 +11,7 @@
  */
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Predicate, Ref, Schedule } from "effect"
+import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Predicate, Ref, Schedule } from "effect"
 import * as ClusterWorkflowEngine from "effect/cluster/ClusterWorkflowEngine"
 import * as EntityId from "effect/cluster/EntityId"
 import * as RunnerAddress from "effect/cluster/RunnerAddress"
@@ -132,8 +132,13 @@ const make = Effect.fnUntraced(function*({ offer, say = () => Effect.void }: Opt
     }
   })
 
-  const giveBack = Effect.fnUntraced(function*(at: Stages.At, taken: Pick<Claims.Taken, "lost">, why: string) {
-    yield* patient(Claims.giveBack(sql, at, taken))
+  const giveBack = Effect.fnUntraced(function*(
+    at: Stages.At,
+    taken: Pick<Claims.Taken, "lost">,
+    why: string,
+    waits: Option.Option<string> = Option.none()
+  ) {
+    yield* patient(Claims.giveBack(sql, at, taken, waits))
     yield* say(`job ${at.job}: given back, ${why}`)
     return "moved" as const
   })
@@ -150,13 +155,19 @@ const make = Effect.fnUntraced(function*({ offer, say = () => Effect.void }: Opt
     }
     yield* say(`job ${at.job}: ${at.stage}`)
     const once = Effect.provideService(run, Progress.Progress, progress)
-    // A worker that is on its way out has the folder for a while. So has a person, who is waited for.
+    const used = yield* Ref.make(Option.none<string>())
     const stage = lost
+      // A worker that is on its way out has the folder for a while.
       ? once.pipe(
         Effect.retry({ while: isLocked, schedule: Schedule.spaced("1 second"), times: LOCKED }),
         Effect.catchIf(isLocked, () => Effect.provideService(once, Runs.TakeOver, true))
       )
-      : Effect.retry(once, { while: isLocked, schedule: Schedule.spaced("1 second") })
+      // A person who has it may have it for long.
+      : Effect.catchIf(
+        once,
+        isLocked,
+        (error) => Ref.set(used, Option.some(StageFailed.of(at.stage, Cause.fail(error)).problem))
+      )
     const fiber = yield* Effect.forkChild(stage)
     const done = Effect.as(Fiber.join(fiber), "done" as const).pipe(
       Effect.catchCause((cause) =>
@@ -171,8 +182,17 @@ const make = Effect.fnUntraced(function*({ offer, say = () => Effect.void }: Opt
     )
     const isOver = ended === "done" &&
       Option.isNone(yield* patient(Claims.report(sql, at, number, yield* Ref.get(last))))
+    const waits = yield* Ref.get(used)
     switch (isOver ? "superseded" : ended) {
       case "done":
+        if (Option.isSome(waits)) {
+          return yield* giveBack(
+            at,
+            { lost: false },
+            `${waits.value}. It is tried again in ${Claims.PAUSE} seconds`,
+            waits
+          )
+        }
         yield* patient(Claims.done(sql, at, number))
         return "done"
       case "cancelled":
@@ -230,8 +250,9 @@ const dispatch = Effect.fnUntraced(function*<P, R>(
   { offer, say = () => Effect.void }: Options,
   { held, help, worker }: Effect.Success<ReturnType<typeof make>>
 ) {
-  const { sql } = yield* JobStore
+  const { kind, sql } = yield* JobStore
   const sharding = yield* Sharding
+  const since = yield* Clock.currentTimeMillis
   const workflows = runs.map(({ name }) => name)
   const runOf = (name: string) => runs.find((run) => run.name === name)!
   const start = Effect.fnUntraced(function*({ payload, workflow, ...of }: Claims.Waiting) {
@@ -251,8 +272,13 @@ const dispatch = Effect.fnUntraced(function*<P, R>(
     }
     return Option.none<number>()
   })
+  // A folder has one worker, so others have no job there: those that run were interrupted, and go on before newer ones.
+  const isAfterOthers = Effect.gen(function*() {
+    const isNew = (yield* Clock.currentTimeMillis) - since < 1000 * Held.FORGOTTEN
+    return kind === "folder" && isNew && (yield* Claims.areRunning(sql, workflows))
+  })
   const round = Effect.gen(function*() {
-    if (yield* held.isFree) {
+    if ((yield* held.isFree) && !(yield* isAfterOthers)) {
       const claimed = yield* Claims.claim(sql, { worker, offer, workflows, choose })
       if (Option.isSome(claimed)) {
         yield* held.claim(claimed.value)

@@ -151,6 +151,23 @@ describe("jobs on PostgreSQL", () => {
     unbroken = contents(out)
   })
 
+  it("of a folder go on before newer ones when their worker is killed", async () => {
+    const place = join(folder, "store")
+    const own = ManagedRuntime.make(Layer.provide(Jobs.layer, JobStore.layer(Redacted.make(place))))
+    for (const [i, name] of ["interrupted", "newer"].entries()) {
+      const id = await own.runPromise(Stages.submit(run, { out: join(folder, name), millis: 20, gpu: false }))
+      assert.strictEqual(id, i + 1)
+    }
+    await own.dispose()
+    const first = watched(start("test/jobs/workerChild.ts", [place, String(LEASE)], variables))
+    await until(() => rows(join(folder, "interrupted")), (steps) => steps > EVERY + 3)
+    await end(first, "SIGKILL")
+    const second = watched(start("test/jobs/workerChild.ts", [place, String(LEASE)], variables))
+    await until(second.told, (text) => /tokenizer begins with .*step 5|job 2/.test(text))
+    assert.notInclude(second.told(), "job 2")
+    await end(second, "SIGKILL")
+  })
+
   it("go on at another worker when theirs is killed, from the last checkpoint, to the same bytes", async () => {
     const { id, out } = await submit("killed")
     await killed(id, () => rows(out))

@@ -10,7 +10,9 @@ import {
   ManagedRuntime,
   Queue,
   Redacted,
+  Schedule,
   Schema,
+  Scope,
   Stream
 } from "effect"
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -27,6 +29,7 @@ import * as JobStore from "../../src/jobs/JobStore.ts"
 import * as Stages from "../../src/jobs/Stages.ts"
 import * as Worker from "../../src/jobs/Worker.ts"
 import * as Progress from "../../src/layers/run/Progress.ts"
+import * as Runs from "../../src/layers/run/Runs.ts"
 import * as SharedWork from "../../src/layers/storage/SharedWork.ts"
 import { draw, found, hearing, said } from "../cli/kit.ts"
 import { filesOf } from "../layers/run/files.ts"
@@ -280,6 +283,46 @@ describe("a job", () => {
         assert.deepStrictEqual([first.job, second.job], jobs)
         yield* over(second, Exit.succeed("done"))
         assert.deepInclude(yield* ended(second.job), { state: "finished" })
+      }))
+    })))
+
+  it("whose folder another one uses is given back with its reason, and taken again when the folder may be free", () =>
+    store.runPromise(Effect.gen(function*() {
+      const out = at("used")
+      const open = Layer.build(Runs.layer(out, { config: { test: "used" } }))
+      const run = Stages.workflow("Used", {
+        payload: Schema.Struct({ out: Schema.String }),
+        title: ({ out }) => out,
+        stages: (given) => [{
+          name: "first",
+          run: given.out === "" ? Effect.void : Effect.scoped(open)
+        }]
+      })
+      const told: Array<string> = []
+      const { cancel, show } = yield* Jobs.Jobs
+      const { sql } = yield* JobStore.JobStore
+      const reason = "another part of this process is using it"
+      const waiting = (job: number) =>
+        Effect.repeat(show(job), { until: ({ waits }) => waits !== null, schedule: Schedule.spaced("20 millis") })
+      yield* Effect.scoped(Effect.gen(function*() {
+        const holding = yield* Scope.make()
+        yield* Scope.provide(open, holding)
+        const used = yield* Stages.submit(run, { out })
+        const gone = yield* Stages.submit(run, { out })
+        const free = yield* Stages.submit(run, { out: "" })
+        yield* working(run, (text) => Effect.sync(() => void told.push(text)))
+        assert.deepInclude(yield* ended(free), { state: "finished" })
+        const found = yield* waiting(used)
+        assert.deepInclude(found, { state: "waiting", worker: null, failure: null })
+        assert.include(found.waits, reason)
+        assert.match(JobsText.show(found), /state +waiting \(.*is using it; tried again every 15 seconds\)/)
+        assert.match(told.join("\n"), /given back, .*is using it\. It is tried again in 15 seconds/)
+        yield* waiting(gone)
+        assert.deepInclude(yield* cancel(gone), { state: "cancelled", waits: null })
+        yield* Scope.close(holding, Exit.void)
+        yield* sql`UPDATE patchword_jobs SET not_before = now() WHERE id = ${used}`
+        assert.deepInclude(yield* ended(used), { state: "finished", waits: null })
+        assert.deepInclude(yield* show(gone), { state: "cancelled" })
       }))
     })))
 })

@@ -1,5 +1,6 @@
 /** Jobs in words: their list, and one of them. */
 import { DateTime, Option } from "effect"
+import { PAUSE } from "../../../jobs/Claims.ts"
 import type * as Job from "../../../jobs/Job.ts"
 import * as Jobs from "../../../jobs/Jobs.ts"
 import { rows } from "../../terminal/Layout.ts"
@@ -40,9 +41,12 @@ export const list = (jobs: ReadonlyArray<Job.Job>): string =>
     ])
   ])
 
+const stateOf = ({ state, waits }: Job.Job): string =>
+  waits === null ? state : `${state} (${waits}; tried again every ${PAUSE} seconds)`
+
 /** A job in a line. */
 export const line = (job: Job.Job): string =>
-  [`job ${job.id}: ${job.state}`, `stages done ${stagesOf(job)}`, stepOf(job), sharedBy(job)]
+  [`job ${job.id}: ${stateOf(job)}`, `stages done ${stagesOf(job)}`, stepOf(job), sharedBy(job)]
     .filter((part) => part !== "")
     .join(", ")
 
@@ -57,7 +61,7 @@ export const show = (job: Job.Job): string => {
   )
   return rows([
     ["job", String(job.id)],
-    ["state", state === "cancelling" ? `${state} (if its worker is gone: until another one runs)` : state],
+    ["state", state === "cancelling" ? `${state} (if its worker is gone: until another one runs)` : stateOf(job)],
     ["run", title],
     ["stages", `${job.stages.join(", ")} (${stagesOf(job)} done)`],
     ...(state === "finished" ? [] : [["present stage", Option.getOrElse(Jobs.present(job), () => "none")] as const]),
