@@ -33,7 +33,7 @@ const tinyOptimizer = new OptimizerConfig({
   eps: 1e-8,
   weightDecay: 1e-4,
   clipNorm: 3,
-  batchSize: 64,
+  batchSize: 48,
   unit: "steps",
   duration: 300,
   warmup: 24 // 8 % of the steps, in every stage
