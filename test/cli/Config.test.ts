@@ -77,7 +77,7 @@ describe("patchword config", () => {
 
   it.effect("says where each value came from, and what it means", () =>
     Effect.gen(function*() {
-      writeFileSync(at("over.yaml"), "pretrain: {optimizer: {lr: 0.004, batchSize: 64}}")
+      writeFileSync(at("over.yaml"), "pretrain: {optimizer: {lr: 0.004, batchSize: 48}}")
       const flags = [
         "--preset",
         "tiny",
@@ -91,7 +91,7 @@ describe("patchword config", () => {
       const { keys } = (yield* found("config", ...flags)) as unknown as { readonly keys: ReadonlyArray<Key> }
       const of = (key: string) => keys.find((one) => one.key === key)!
       assert.deepInclude(of("pretrain.optimizer.lr"), { value: 0.004, from: at("over.yaml") })
-      assert.deepInclude(of("pretrain.optimizer.batchSize"), { value: 64, from: at("over.yaml") })
+      assert.deepInclude(of("pretrain.optimizer.batchSize"), { value: 48, from: at("over.yaml") })
       assert.deepInclude(of("pretrain.optimizer.unit"), { value: "epochs", from: "--set" })
       assert.deepInclude(of("pretrain.optimizer.duration"), { value: 9, from: "--set" })
       assert.deepInclude(of("pretrain.seed"), { value: 3, from: "--seed" })

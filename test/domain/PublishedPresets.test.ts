@@ -211,7 +211,7 @@ const smallOptimizer = {
   eps: 1e-8,
   weightDecay: 0.0001,
   clipNorm: 3,
-  batchSize: 64,
+  batchSize: 48,
   unit: "steps",
   duration: 300,
   warmup: 24
