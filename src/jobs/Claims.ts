@@ -176,23 +176,23 @@ export const done = (sql: SqlClient, { index, job }: At, number: number) =>
     index + 1
   }, released = true, updated = now() WHERE id = ${job} AND taken = ${number}`
 
-/**
- * Gives a job back, so that another worker takes it: at once, or, if it waits for something, {@link PAUSE} seconds later. A job that is being
- * cancelled is cancelled by that. It is `lost` if another worker may still write to its folder.
- */
-export const giveBack = (
-  sql: SqlClient,
-  { execution, job }: Execution,
-  { lost }: Pick<Taken, "lost">,
-  waits: Option.Option<string> = Option.none()
-) =>
-  sql`UPDATE patchword_jobs SET updated = now(), worker = NULL, released = ${!lost}, waits_for = ${
-    Option.getOrNull(waits)
-  },
-    not_before = CASE WHEN ${Option.isSome(waits)} THEN now() + make_interval(secs => ${PAUSE}) END,
+/** How a job is given back. */
+export interface Return {
+  /** True if another worker may still write to its folder. */
+  readonly lost: boolean
+  /** The reason why it is not claimed again for {@link PAUSE} seconds. */
+  readonly waits?: string
+  /** True to leave it to the worker that has begun it, if one has. */
+  readonly isNew?: boolean
+}
+
+/** Gives a job back, so that another worker takes it. A job that is being cancelled is cancelled by that. */
+export const giveBack = (sql: SqlClient, { execution, job }: Execution, { isNew = false, lost, waits }: Return) =>
+  sql`UPDATE patchword_jobs SET updated = now(), worker = NULL, released = ${!lost}, waits_for = ${waits ?? null},
+    not_before = CASE WHEN ${waits !== undefined} THEN now() + make_interval(secs => ${PAUSE}) END,
     state = CASE state WHEN 'cancelling' THEN 'cancelled' ELSE 'waiting' END,
     ended = CASE state WHEN 'cancelling' THEN now() END
-    WHERE id = ${job} AND execution = ${execution} AND state IN ('running', 'cancelling')`
+    WHERE id = ${job} AND execution = ${execution} AND state IN ('running', 'cancelling') AND NOT (begun AND ${isNew})`
 
 /** Notes that a worker writes no more to the folder of a job that was taken from it. */
 export const release = (sql: SqlClient, { job }: Execution, number: number) =>

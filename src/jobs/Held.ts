@@ -13,6 +13,7 @@ export const FORGOTTEN = 10
 const keyOf = ({ execution, job }: Execution): string => `${job}/${execution}`
 
 interface Holding {
+  readonly of: Execution
   readonly key: string
   readonly at: number
   /** A job is only claimed until a stage of it begins here. It may have begun at another worker. */
@@ -23,7 +24,7 @@ interface Holding {
 export const make = () => {
   let held: Holding | undefined
   const hold = (of: Execution, phase: Holding["phase"]) =>
-    Effect.map(Clock.currentTimeMillis, (at) => void (held = { key: keyOf(of), at, phase }))
+    Effect.map(Clock.currentTimeMillis, (at) => void (held = { of, key: keyOf(of), at, phase }))
   const leave = (of: Execution, over: (holding: Holding) => Holding | undefined) =>
     Effect.sync(() => void (held = held?.key === keyOf(of) ? over(held) : held))
   return {
@@ -34,6 +35,8 @@ export const make = () => {
       Clock.currentTimeMillis,
       (now) => held === undefined || held.phase === "claimed" && now - held.at > 1000 * FORGOTTEN
     ),
+    /** Returns the job that it has claimed, if no stage of it has begun here. */
+    claimed: Effect.sync(() => held?.phase === "claimed" ? held.of : undefined),
     /** Notes that it has claimed a job. */
     claim: (of: Execution) => hold(of, "claimed"),
     /** Notes that it works on a stage of a job, until `rest` or `release`. */

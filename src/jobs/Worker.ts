@@ -132,13 +132,8 @@ const make = Effect.fnUntraced(function*({ offer, say = () => Effect.void }: Opt
     }
   })
 
-  const giveBack = Effect.fnUntraced(function*(
-    at: Stages.At,
-    taken: Pick<Claims.Taken, "lost">,
-    why: string,
-    waits: Option.Option<string> = Option.none()
-  ) {
-    yield* patient(Claims.giveBack(sql, at, taken, waits))
+  const giveBack = Effect.fnUntraced(function*(at: Stages.At, how: Pick<Claims.Return, "lost" | "waits">, why: string) {
+    yield* patient(Claims.giveBack(sql, at, how))
     yield* say(`job ${at.job}: given back, ${why}`)
     return "moved" as const
   })
@@ -186,12 +181,8 @@ const make = Effect.fnUntraced(function*({ offer, say = () => Effect.void }: Opt
     switch (isOver ? "superseded" : ended) {
       case "done":
         if (Option.isSome(waits)) {
-          return yield* giveBack(
-            at,
-            { lost: false },
-            `${waits.value}. It is tried again in ${Claims.PAUSE} seconds`,
-            waits
-          )
+          const why = `${waits.value}. It is tried again in ${Claims.PAUSE} seconds`
+          return yield* giveBack(at, { lost: false, waits: waits.value }, why)
         }
         yield* patient(Claims.done(sql, at, number))
         return "done"
@@ -315,6 +306,11 @@ export const layer = <P, R>(
     const leaving = Effect.gen(function*() {
       yield* Deferred.succeed(made.stopping, undefined)
       yield* made.help.leave
+      const claimed = yield* made.held.claimed
+      if (claimed !== undefined) {
+        yield* Effect.ignore(Claims.giveBack(sql, claimed, { lost: false, isNew: true }))
+        yield* made.held.release(claimed)
+      }
       // Its workflow ends after its stage.
       yield* Effect.repeat(made.held.isFree, { until: (free) => free, schedule: Schedule.spaced("50 millis") })
     })

@@ -286,6 +286,26 @@ describe("a job", () => {
       }))
     })))
 
+  it("that a worker has claimed and not begun is given back at once when the worker ends", () =>
+    store.runPromise(Effect.gen(function*() {
+      const run = Stages.workflow("Claimed", {
+        payload: Schema.Struct({}),
+        title: () => "claimed",
+        stages: () => [{ name: "first", run: Effect.void }]
+      })
+      const started = yield* Deferred.make<Stages.Execution>()
+      const given: Stages.Run<{}, never> = {
+        ...run,
+        start: ({ execution, job }) => Effect.asVoid(Deferred.succeed(started, { execution, job })),
+        layer: Layer.empty
+      }
+      const { cancel, show } = yield* Jobs.Jobs
+      const job = yield* Stages.submit(run, {})
+      yield* Effect.scoped(Effect.andThen(working(given), Deferred.await(started)))
+      assert.deepInclude(yield* show(job), { state: "waiting", worker: null })
+      yield* cancel(job)
+    })))
+
   it("whose folder another one uses is given back with its reason, and taken again when the folder may be free", () =>
     store.runPromise(Effect.gen(function*() {
       const out = at("used")
