@@ -14,7 +14,7 @@ describe("a watch over workers", () => {
           return present === undefined ? [] : [[`worker ${index}`, present] as const]
         })
         const expected = workers.flatMap((one, index) => {
-          const since = ["start", ...one.slice(0, round + 1)].map(String).join(" ")
+          const since = ["start", ...Array.from({ length: round + 1 }, (_, at) => one[at])].map(String).join(" ")
           return /(?:start|true|undefined)(?: false){4}$/.test(since) ? [`worker ${index}`] : []
         })
         assert.deepStrictEqual(gone(rows), expected)
