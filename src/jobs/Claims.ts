@@ -176,7 +176,7 @@ export const done = (sql: SqlClient, { index, job }: At, number: number) =>
     index + 1
   }, released = true, updated = now() WHERE id = ${job} AND taken = ${number}`
 
-/** How a job is given back. */
+/** The way in which a job is given back. */
 export interface Return {
   /** True if another worker may still write to its folder. */
   readonly lost: boolean
