@@ -109,6 +109,11 @@ const isLocked = (error: unknown): boolean =>
 /** What ends a stage before its time. */
 type Call = "cancelled" | "superseded" | "stopping"
 
+/** Others use the run folder of the stage. */
+interface Waits {
+  readonly waits: string
+}
+
 const make = Effect.fnUntraced(function*({ offer, say = () => Effect.void }: Options) {
   const { sql } = yield* JobStore
   const worker = `${os.hostname()}:${process.pid}`
@@ -149,8 +154,7 @@ const make = Effect.fnUntraced(function*({ offer, say = () => Effect.void }: Opt
       message: (text) => say(`job ${at.job}: ${text}`)
     }
     yield* say(`job ${at.job}: ${at.stage}`)
-    const once = Effect.provideService(run, Progress.Progress, progress)
-    const used = yield* Ref.make(Option.none<string>())
+    const once = Effect.as(Effect.provideService(run, Progress.Progress, progress), "done" as const)
     const stage = lost
       // A worker that is on its way out has the folder for a while.
       ? once.pipe(
@@ -161,29 +165,29 @@ const make = Effect.fnUntraced(function*({ offer, say = () => Effect.void }: Opt
       : Effect.catchIf(
         once,
         isLocked,
-        (error) => Ref.set(used, Option.some(StageFailed.of(at.stage, Cause.fail(error)).problem))
+        (error) => Effect.succeed<Waits>({ waits: StageFailed.of(at.stage, Cause.fail(error)).problem })
       )
     const fiber = yield* Effect.forkChild(stage)
-    const done = Effect.as(Fiber.join(fiber), "done" as const).pipe(
+    const done = Fiber.join(fiber).pipe(
       Effect.catchCause((cause) =>
         Effect.flatMap(patient(Claims.report(sql, at, number, Option.none())), (state) =>
           // The files of a job that another worker has refuse what this one writes.
           Option.isSome(state) ? Effect.failCause(cause) : Effect.succeed("superseded" as const))
       )
     )
-    const ended: Call | "done" = yield* Effect.raceFirst(done, watch(at, number, last)).pipe(
+    const ended: Call | Waits | "done" = yield* Effect.raceFirst(done, watch(at, number, last)).pipe(
       // The state is saved before anybody hears of it.
       Effect.onExit(() => Fiber.interrupt(fiber))
     )
-    const isOver = ended === "done" &&
+    const isOver = (ended === "done" || typeof ended === "object") &&
       Option.isNone(yield* patient(Claims.report(sql, at, number, yield* Ref.get(last))))
-    const waits = yield* Ref.get(used)
-    switch (isOver ? "superseded" : ended) {
+    const found = isOver ? "superseded" : ended
+    if (typeof found === "object") {
+      const why = `${found.waits}. It is tried again in ${Claims.PAUSE} seconds`
+      return yield* giveBack(at, { lost: false, waits: found.waits }, why)
+    }
+    switch (found) {
       case "done":
-        if (Option.isSome(waits)) {
-          const why = `${waits.value}. It is tried again in ${Claims.PAUSE} seconds`
-          return yield* giveBack(at, { lost: false, waits: waits.value }, why)
-        }
         yield* patient(Claims.done(sql, at, number))
         return "done"
       case "cancelled":
