@@ -33,13 +33,13 @@ import * as Stage from "./training/Stage.ts"
 
 const layerOf = (
   name: "backbone" | "tokenizer",
-  network: (digest: string) => Teacher.Network,
+  network: Omit<Teacher.Network, "digest">,
   config: Json.Json,
   tensors: Weights.Tensors
 ) =>
   Layer.unwrap(
     Effect.map(Weights.digest(tensors), (digest) =>
-      Teacher.layerNetwork(name, network(Files.sha256(`${Json.canonical(config)} ${digest}`))))
+      Teacher.layerNetwork(name, { ...network, digest: Files.sha256(`${Json.canonical(config)} ${digest}`) }))
   )
 
 /**
@@ -50,12 +50,11 @@ export const layerBackbone = (
   backbone: Backbone.Backbone
 ): Layer.Layer<Teacher.Teacher, Teacher.TeacherError, Engine.Engine> => {
   const { config: { augment, vit }, tensors } = backbone
-  const network = (digest: string): Teacher.Network => ({
+  const network: Omit<Teacher.Network, "digest"> = {
     patch: vit.patchSize,
     side: vit.imageSize,
     width: vit.width,
     channels: augment,
-    digest,
     open: Effect.fnUntraced(function*({ size }) {
       const inference = VitInference.patchFeatures(
         PretrainStep.model(Backbone.sizes(backbone.config, backbone.codes)),
@@ -67,7 +66,7 @@ export const layerBackbone = (
         ({ target }) => target.data
       )
     })
-  })
+  }
   return layerOf("backbone", network, Stage.toJson(PretrainConfig, backbone.config), tensors)
 }
 
@@ -78,12 +77,11 @@ export const layerTokenizer = (
   tokenizer: Tokenizer.Tokenizer
 ): Layer.Layer<Teacher.Teacher, Teacher.TeacherError, Engine.Engine> => {
   const { config: { encoder }, tensors } = tokenizer
-  const network = (digest: string): Teacher.Network => ({
+  const network: Omit<Teacher.Network, "digest"> = {
     patch: encoder.patchSize,
     side: encoder.imageSize,
     width: encoder.width,
     channels: { mean: [0, 0, 0], std: [1, 1, 1] },
-    digest,
     open: Effect.fnUntraced(function*({ size }) {
       const inference = TokenizerStep.patchFeatures(
         Tokenizer.sizes(tokenizer.config, tokenizer.teacherWidth),
@@ -95,6 +93,6 @@ export const layerTokenizer = (
         ({ target }) => target.data
       )
     })
-  })
+  }
   return layerOf("tokenizer", network, Stage.toJson(TokenizerConfig, tokenizer.config), tensors)
 }

@@ -51,7 +51,8 @@ export const Walk = Schema.Struct({
 export type Walk = typeof Walk.Type
 
 /** Returns the number of images of all shards. */
-export const images = (shards: ReadonlyArray<Shard>): number => shards.reduce((sum, { images }) => sum + images, 0)
+export const images = (shards: ReadonlyArray<Pick<Shard, "images">>): number =>
+  shards.reduce((sum, { images }) => sum + images, 0)
 
 /** The list of shards, with the properties of their features. */
 export const Manifest = Json.text(

@@ -18,6 +18,7 @@ import {
 import {
   type About,
   bytes,
+  images,
   Manifest,
   open,
   type Opened,
@@ -201,7 +202,7 @@ export const writer: (
     let manifest: Manifest = damaged.length === 0
       ? found
       : { ...found, walks: Record.map(found.walks, ({ taken }): Walk => ({ certain: 0, taken })) }
-    const lost = damaged.reduce((sum, { images }) => sum + images, 0)
+    const lost = images(damaged)
     const walkOf = (series: string): Walk => manifest.walks[series] ?? { certain: 0, taken: 0 }
     const save = (next: Manifest) =>
       Effect.tap(
